@@ -1,0 +1,1 @@
+"""Hydra's groups of configuration, read as pkg://conf."""

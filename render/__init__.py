@@ -1,0 +1,1 @@
+"""See and draw: a photo becomes a subject, a motion becomes controls."""

@@ -1,0 +1,1 @@
+"""Sharpen: a small video becomes a large one."""

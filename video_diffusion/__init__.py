@@ -1,0 +1,1 @@
+"""Paint: controls become a small video."""

@@ -1,0 +1,26 @@
+"""vlogger: one portrait photo and one speech recording become a video of that person talking."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+SIBLINGS = ("motion", "render", "video_diffusion", "superres", "conf")
+
+
+def _check_siblings() -> None:
+    """The stage packages have generic names: make sure that ours are found, and not somebody else's."""
+    root = Path(__file__).resolve().parent.parent
+    for name in SIBLINGS:
+        spec = find_spec(name)
+        if spec is None or not spec.submodule_search_locations:
+            raise ImportError(f"vlogger needs its package '{name}' beside it in {root}: reinstall vlogger (pip install --force-reinstall vlogger)")
+        found = Path(list(spec.submodule_search_locations)[0]).resolve()
+        if found != root / name:
+            raise ImportError(
+                f"vlogger needs its own package '{name}' ({root / name}), but '{found}' comes first on sys.path: "
+                f"rename or remove that folder, or start Python elsewhere"
+            )
+
+
+_check_siblings()

@@ -1,0 +1,1 @@
+"""The body: skeleton, skinning, and the open body that ships with vlogger."""

@@ -1,0 +1,1 @@
+"""The shared mathematics of diffusion: a thin layer over the schedulers of `diffusers`."""
