@@ -1,0 +1,99 @@
+"""Which part of the body each triangle belongs to: the channels of VLOGGER's semantic mask (3.2, C^m).
+
+"lips" is the skin inside the outer lip contour, "teeth" includes the skin inside the mouth, "legs" has the feet.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from vlogger.body.skeleton import JOINTS, joint_index
+
+PARTS = (
+    "head",
+    "lips",
+    "neck",
+    "torso",
+    "left_arm",
+    "right_arm",
+    "left_hand",
+    "right_hand",
+    "legs",
+    "eyes",
+    "teeth",
+    "tongue",
+)
+
+_OF_FACE_PART = {1: "eyes", 2: "eyes", 3: "tongue", 4: "teeth", 5: "teeth"}  # values of a file's `face_part`
+_LIP_DEPTH = 0.012  # metres behind its contour that a lip reaches before it is the inside of the mouth
+
+
+def part_of_faces(
+    template: NDArray, faces: NDArray, weights: NDArray, face_part: NDArray, lip_contour: NDArray | None
+) -> NDArray[np.int64]:
+    """Index into `PARTS` of every triangle.
+
+    template (V, 3) metres, faces (F, 3), weights (V, 55), face_part (F,) as in `smplx.Body`, lip_contour (n, 3): points
+    around the outer rim of the lips in order, None when unknown (then there are no lips and no inside of the mouth).
+    """
+    scores = np.stack([weights[:, _joints_of(name)].sum(1) for name in PARTS], axis=1)
+    part = scores[faces].sum(1).argmax(1)
+    if lip_contour is not None:
+        inside = _inside_mouth(template, faces, face_part, lip_contour)
+        lips = inside & _near_contour(template[faces].mean(1), lip_contour)
+        part[inside & _cut_off(faces, inside & ~lips, lips)] = PARTS.index("teeth")
+        part[lips] = PARTS.index("lips")
+    for value, name in _OF_FACE_PART.items():
+        part[face_part == value] = PARTS.index(name)
+    return part.astype(np.int64)
+
+
+def _joints_of(part: str) -> list[int]:
+    """Joints whose skinning weights vote for a part; none for the parts that weights cannot tell."""
+    names = {
+        "head": ["head", "jaw"],
+        "neck": ["neck"],
+        "torso": ["pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar"],
+        "legs": [j for j in JOINTS if j.endswith(("hip", "knee", "ankle", "foot"))],
+        "eyes": ["left_eye", "right_eye"],
+    }
+    for side in ("left", "right"):
+        names[f"{side}_arm"] = [f"{side}_shoulder", f"{side}_elbow"]
+        names[f"{side}_hand"] = [j for j in JOINTS[25:] if j.startswith(side)] + [f"{side}_wrist"]
+    return [joint_index(name) for name in names.get(part, [])]
+
+
+def _inside_mouth(template: NDArray, faces: NDArray, face_part: NDArray, contour: NDArray) -> NDArray[np.bool_]:
+    """(F,) skin triangles whose middle lies inside the contour seen from the front, and not far behind it."""
+    middle = template[faces].mean(1)
+    in_depth = (middle[:, 2] > contour[:, 2].min() - 0.07) & (middle[:, 2] < contour[:, 2].max() + 0.03)
+    return (face_part == 0) & in_depth & inside_polygon(middle[:, :2], contour[:, :2])
+
+
+def _near_contour(points: NDArray, contour: NDArray) -> NDArray[np.bool_]:
+    """(n,) points less than `_LIP_DEPTH` behind the contour, whose depth is a parabola in x (lips bow forwards)."""
+    bow = np.polynomial.Polynomial.fit(contour[:, 0], contour[:, 2], 2)
+    return points[:, 2] > bow(points[:, 0]) - _LIP_DEPTH
+
+
+def _cut_off(faces: NDArray, candidates: NDArray, removed: NDArray) -> NDArray[np.bool_]:
+    """(F,) candidates that the removed triangles separate from the bulk of their mesh."""
+    kept = np.flatnonzero(~removed)
+    vertices = faces[kept]
+    count = int(faces.max()) + 1
+    edges = np.concatenate([vertices[:, [0, 1]], vertices[:, [1, 2]]])
+    graph = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
+    _, component = connected_components(graph, directed=False)
+    bulk = np.bincount(component[faces[kept, 0]]).argmax()
+    return candidates & (component[faces[:, 0]] != bulk)
+
+
+def inside_polygon(points: NDArray, polygon: NDArray) -> NDArray[np.bool_]:
+    """(n,) whether points (n, 2) lie inside the closed polygon (m, 2): the even-odd rule."""
+    x, y = points[:, :1], points[:, 1:]
+    a, b = polygon, np.roll(polygon, -1, axis=0)
+    crosses = (a[:, 1] > y) != (b[:, 1] > y)
+    rise = np.where(b[:, 1] == a[:, 1], 1.0, b[:, 1] - a[:, 1])
+    at = a[:, 0] + (y - a[:, 1]) / rise * (b[:, 0] - a[:, 0])
+    return (crosses & (x < at)).sum(1) % 2 == 1
