@@ -14,8 +14,11 @@ def _check_siblings() -> None:
     for name in SIBLINGS:
         spec = find_spec(name)
         if spec is None or not spec.submodule_search_locations:
-            raise ImportError(f"vlogger needs its package '{name}' beside it in {root}: reinstall vlogger (pip install --force-reinstall vlogger)")
-        found = Path(list(spec.submodule_search_locations)[0]).resolve()
+            raise ImportError(
+                f"vlogger needs its package '{name}' beside it in {root}: "
+                f"reinstall vlogger (pip install --force-reinstall vlogger)"
+            )
+        found = Path(next(iter(spec.submodule_search_locations))).resolve()
         if found != root / name:
             raise ImportError(
                 f"vlogger needs its own package '{name}' ({root / name}), but '{found}' comes first on sys.path: "

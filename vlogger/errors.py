@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """One clear sentence: what is wrong, in which file, and what to do about it. Shown without a traceback, exit code 2."""
+    """One clear sentence: what is wrong, in which file, what to do about it. Shown without a traceback, exit code 2."""

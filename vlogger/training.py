@@ -1,4 +1,4 @@
-"""Training of every denoiser: one LightningModule, batches that depend on nothing but the step, pictures of the progress.
+"""Training of every denoiser: one LightningModule, batches that depend only on the step, pictures of the progress.
 
 A *task* (motion.data, video_diffusion.data, superres.data) makes batches: `task.batch(generator) -> Batch` for training
 and `task.validation() -> list[Batch]`, always the same. Batch n of a training is made from (seed, n) alone, so a

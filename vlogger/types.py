@@ -59,7 +59,7 @@ class Subject:
 @value
 @dataclass(frozen=True)
 class Motion:
-    """A moving body: local joint rotations, expression weights, translation (metres, camera space), frames per second."""
+    """A moving body: local joint rotations, expression weights, translation (metres, camera space), fps."""
 
     rotations: Float[Tensor, "t 55 3 3"]
     expression: Float[Tensor, "t e"]

@@ -1,6 +1,6 @@
-"""The layers that the image networks are built from: residual blocks with room for time, down and up, time embedding.
+"""The layers that the image networks are built from: residual blocks with room for time, down, up, time embedding.
 
-Pictures are "b*t c h w": a clip is a batch of its frames, and only the temporal convolution knows which belong together.
+Pictures are "b*t c h w": a clip is a batch of frames, and only the temporal convolution knows which belong together.
 """
 
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Classifier-free guidance as a wrapper around a denoiser that knows nothing of it (Ho & Salimans, arXiv 2207.12598)."""
+"""Classifier-free guidance, a wrapper around a denoiser that knows nothing of it (Ho & Salimans, arXiv 2207.12598)."""
 
 from dataclasses import dataclass
 
