@@ -14,16 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.loss import drop, noise_levels
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Clean values, what is told about them, and how much each entry counts (broadcastable to `clean`)."""
-
-    clean: Tensor
-    condition: Mapping[str, Tensor]
-    weight: Tensor
 
 
 class Task(Protocol):
@@ -35,15 +27,18 @@ class Task(Protocol):
 
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor | dict[str, Tensor]]
+Report = Callable[[Tensor, Batch], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
 class NoiseSettings:
-    """How the clean value is noised in training: `emphasis` of high noise, chance of dropping each condition."""
+    """How the clean value is noised in training: `emphasis` of high noise, chance of dropping each condition, `offset`
+    of a channel's noise, part `shared` of the variance that all frames (axis 1) have in common (arXiv 2305.10474)."""
 
     emphasis: float = 1.0
     drop: Mapping[str, float] = field(default_factory=dict)
     offset: float = 0.0
+    shared: float = 0.0
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
@@ -78,7 +73,7 @@ class DiffusionTraining(pl.LightningModule):
     """Teaches a denoiser to predict the clean value from a noisy one (VLOGGER Eq. 1), whatever the value is.
 
     `loss(prediction, clean, weight)` gives a scalar, or named scalars of which "loss" is minimised. Frozen parameters
-    (`requires_grad=False`) stay as they are.
+    (`requires_grad=False`) stay as they are. `report(prediction, batch)` measures more at validation.
     """
 
     def __init__(
@@ -91,31 +86,39 @@ class DiffusionTraining(pl.LightningModule):
         noise: NoiseSettings = NoiseSettings(),
         warmup: int = 200,
         seed: int = 0,
+        report: Report | None = None,
     ):
         super().__init__()
         self.denoiser, self.scheduler, self.loss, self.task = denoiser, scheduler, loss, task
         self.make_optimizer, self.noise, self.warmup, self.seed = optimizer, noise, warmup, seed
+        self.report = report
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        losses = self.losses(batch, step_generator(self.seed + 1, self.global_step))
+        _, losses = self.compare(batch, step_generator(self.seed + 1, self.global_step))
         self.log_dict({f"train/{name}": value for name, value in losses.items()}, prog_bar=True)
         return losses["loss"]
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        losses = self.losses(batch, step_generator(self.seed + 2, index))
+        prediction, losses = self.compare(batch, step_generator(self.seed + 2, index))
+        if self.report is not None:
+            losses = {**losses, **self.report(prediction, batch)}
         self.log_dict({f"val/{name}": value for name, value in losses.items()}, batch_size=len(batch.clean))
 
-    def losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Noise the clean values at random levels, predict them back, compare."""
+    def compare(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Noise the clean values at random levels, predict them back: the prediction, and what it loses."""
         condition = drop(batch.condition, self.noise.drop, generator)
         timestep = noise_levels(len(batch.clean), self.scheduler, generator, self.noise.emphasis).to(self.device)
         noisy = self.scheduler.add_noise(batch.clean, self.draw_noise(batch.clean, generator), timestep)
-        losses = self.loss(self.denoiser(noisy, timestep, condition), batch.clean, batch.weight)
-        return losses if isinstance(losses, dict) else {"loss": losses}
+        prediction = self.denoiser(noisy, timestep, condition)
+        losses = self.loss(prediction, batch.clean, batch.weight)
+        return prediction, losses if isinstance(losses, dict) else {"loss": losses}
 
     def draw_noise(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """White noise, plus a little of one value for a whole channel (noise offset)."""
+        """White noise, partly the same in all frames, plus a little of one value for a whole channel (noise offset)."""
         noise = torch.randn(clean.shape, generator=generator)
+        if self.noise.shared:
+            same = torch.randn(clean[:, :1].shape, generator=generator)
+            noise = (1 - self.noise.shared) ** 0.5 * noise + self.noise.shared**0.5 * same
         if self.noise.offset:
             shared = torch.randn(*clean.shape[:-2], 1, 1, generator=generator)
             noise = (noise + self.noise.offset * shared) / (1 + self.noise.offset**2) ** 0.5
