@@ -1,0 +1,64 @@
+"""The picture before the network: low frequencies of the small video, high frequencies of the warped photo.
+
+Pictures are "b t c h w" in [0, 1]. Shrinking is the mean over factor x factor pixels, enlarging is bicubic, so the two
+speak of the same pixels (centres at +0.5).
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vlogger.pixels import resize
+
+SCALE = 0.1
+"""What is diffused is (picture - blend) / SCALE: about unit size where the blend is wrong."""
+
+
+def enlarge(small: Tensor, factor: int, kind: str = "cubic") -> Tensor:
+    """(..., h, w) -> (..., factor * h, factor * w)."""
+    return resize(small, factor * small.shape[-2], factor * small.shape[-1], kind)
+
+
+def shrink(large: Tensor, factor: int) -> Tensor:
+    """(..., h, w) -> (..., h / factor, w / factor): the mean of each square."""
+    return resize(large, large.shape[-2] // factor, large.shape[-1] // factor)
+
+
+def factor_of(small: Tensor, large: Tensor) -> int:
+    """How many times `large` is as wide as `small`."""
+    return large.shape[-1] // small.shape[-1]
+
+
+def known_mean(warped: Tensor, visible: Tensor, small: Tensor) -> Tensor:
+    """Low frequencies of the warp (b t 3 h w, small): the mean of the known pixels of each square.
+
+    A square with nothing known continues its neighbours' difference from `small`, so that the border of the known
+    does not turn into an edge.
+    """
+    factor = factor_of(small, warped)
+    known = shrink(visible, factor)
+    difference = shrink(warped * visible, factor) - known * small
+    around, weight = (F.avg_pool2d(x.flatten(0, 1), 3, 1, 1).unflatten(0, x.shape[:2]) for x in (difference, known))
+    near = torch.where(known > 1e-3, difference / known.clamp(min=1e-3), around / weight.clamp(min=1e-3))
+    return small + near
+
+
+def trust(low: Tensor, small: Tensor, tolerance: float = 0.15) -> Tensor:
+    """How far the warp's detail is believed (b t 1 h w): less where its colours disagree with the small video's."""
+    return torch.exp(-(((low - small) / tolerance) ** 2).mean(dim=2, keepdim=True))
+
+
+def blend(small: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
+    """small (b t 3 h w), warped (b t 3 H W), visible (b t 1 H W) -> (b t 3 H W): the enlarged video plus `detail`."""
+    return enlarge(small, factor_of(small, warped)) + detail(small, warped, visible)
+
+
+def detail(small: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
+    """What the warp adds (b t 3 H W): visible * trust * (warped - enlarge(mean of warped)).
+
+    If the warp is the truth, everything is known and `small` is the shrunken truth, then the blend is the truth.
+    """
+    factor = factor_of(small, warped)
+    low = known_mean(warped, visible, small)
+    belief = visible * enlarge(trust(low, small), factor, "linear")
+    return belief * (warped - enlarge(low, factor))

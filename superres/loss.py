@@ -1,0 +1,44 @@
+"""What the sharpener is trained on: the residual itself and its edges, and what that means in decibels."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from superres.blend import SCALE
+from vlogger.diffusion.loss import absolute
+
+
+@dataclass(frozen=True)
+class SharpLoss:
+    """|x0 - x0_hat| + gradient * |grad x0 - grad x0_hat|, weighted; residuals (b, t, 3, H, W) in units of `SCALE`.
+
+    Beside "loss" it reports PSNR in dB, unweighted: of the prediction, and of the blend that it corrects. Predictions
+    are made at the noise levels of training, so "psnr" is for following a training; `benchmarks/superres.py` samples.
+    """
+
+    gradient: float = 1.0
+
+    def __call__(self, prediction: Tensor, clean: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        value = absolute(prediction, clean, weight)
+        edges = edge_error(prediction - clean, weight)
+        return {
+            "loss": value + self.gradient * edges,
+            "value": value,
+            "edges": edges,
+            "psnr": decibels(SCALE * (prediction - clean)),
+            "psnr_blend": decibels(SCALE * clean),
+        }
+
+
+def edge_error(error: Tensor, weight: Tensor) -> Tensor:
+    """Mean absolute difference of the error between neighbours: 0 if the edges are right, whatever the level."""
+    weight = weight.expand_as(error)
+    down = absolute(error[..., 1:, :], error[..., :-1, :], weight[..., 1:, :])
+    right = absolute(error[..., 1:], error[..., :-1], weight[..., 1:])
+    return down + right
+
+
+def decibels(error: Tensor) -> Tensor:
+    """PSNR of an error in pictures of [0, 1]."""
+    return -10 * torch.log10((error.detach() ** 2).mean().clamp(min=1e-10))

@@ -1,0 +1,116 @@
+"""The sharpener: a small UNet that corrects the blend of small video and warped photo, at every size by the same weights.
+
+VLOGGER 3.2 cascades diffusion models from 128 to 256 and 512. Here one fully convolutional network does both: it
+diffuses the residual of the picture to the blend, as SRDiff does to the bicubic picture (arXiv 2104.14951), and works
+on 4 x 4 pixels at once, so that the widest maps have a sixteenth of the pixels.
+"""
+
+from pathlib import Path
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from superres.blend import SCALE, detail, enlarge, factor_of
+from vlogger.diffusion.blocks import Downsample, ResBlock, TimeEmbedding, Upsample, step_of, zero_
+from vlogger.diffusion.sampling import Condition
+from vlogger.errors import UserError
+
+WEIGHTS = Path(__file__).parent / "weights"
+SEEN = 13
+"""Channels the network sees: noisy residual 3, enlarged video 3, detail of the blend 3, warp 3, visible 1."""
+
+
+class Sharpener(ModelMixin, ConfigMixin):
+    """(noisy residual, diffusion step, condition) -> residual, all (b, t, 3, H, W) in units of `blend.SCALE`.
+
+    Condition: `small` (b t 3 h w), `warped` (b t 3 H W), `visible` (b t 1 H W), all in [0, 1]; H and W are multiples of
+    `grain`. The factor H / h is told to the network. New weights give 0: the picture is the blend.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        widths: tuple[int, ...] = (48, 80, 128),
+        depths: tuple[int, ...] = (1, 1, 3),
+        embedding: int = 128,
+        patch: int = 4,
+        temporal: bool = False,
+    ):
+        super().__init__()
+        self.temporal = temporal
+        self.grain = patch * 2 ** (len(widths) - 1)
+        self.time = TimeEmbedding(embedding)
+        self.factor = nn.Linear(1, embedding)
+        self.enter = nn.Conv2d(SEEN, widths[0], patch, stride=patch)
+        narrow, wide = widths[:-1], widths[1:]
+
+        def level(width: int, depth: int, timed: bool = False) -> nn.ModuleList:
+            return nn.ModuleList(ResBlock(width, width, embedding, timed) for _ in range(depth))
+
+        self.down_blocks = nn.ModuleList(map(level, narrow, depths))
+        self.downs = nn.ModuleList(map(Downsample, narrow, wide))
+        self.middle = level(widths[-1], depths[-1], temporal)
+        self.ups = nn.ModuleList(map(Upsample, wide, narrow))
+        self.up_blocks = nn.ModuleList(map(level, narrow, depths))
+        self.norm = nn.GroupNorm(8, widths[0])
+        self.leave = zero_(nn.Conv2d(widths[0], 3 * patch**2, 3, padding=1))
+        self.shuffle = nn.PixelShuffle(patch)
+
+    def forward(self, noisy: Tensor, timestep: Tensor, condition: Condition) -> Tensor:
+        b, t = noisy.shape[:2]
+        seen = look(noisy, condition["small"], condition["warped"], condition["visible"])
+        x = self.enter(seen.flatten(0, 1))
+        told = self.tell(step_of(timestep, b, x.device), factor_of(condition["small"], noisy))
+        x = self.walk(x, told.repeat_interleave(t, dim=0), t)
+        x = self.leave(F.silu(self.norm(x)))
+        return self.shuffle(x).unflatten(0, (b, t))
+
+    def tell(self, timestep: Tensor, factor: int) -> Tensor:
+        """Diffusion step (b,) and factor -> (b, embedding)."""
+        return self.time(timestep) + self.factor(timestep.new_full((len(timestep), 1), float(factor)).log2())
+
+    def walk(self, x: Tensor, told: Tensor, frames: int) -> Tensor:
+        """Down, through the middle, up; each level adds what it had on the way down."""
+        kept = []
+        for blocks, down in zip(self.down_blocks, self.downs, strict=True):
+            x = run(blocks, x, told, frames)
+            kept.append(x)
+            x = down(x)
+        x = run(self.middle, x, told, frames)
+        for blocks, up in zip(reversed(self.up_blocks), reversed(self.ups), strict=True):
+            x = run(blocks, up(x) + kept.pop(), told, frames)
+        return x
+
+
+def run(blocks: nn.Module, x: Tensor, told: Tensor, frames: int) -> Tensor:
+    """The residual blocks of one level, one after the other."""
+    for block in blocks.children():
+        x = block(x, told, frames)
+    return x
+
+
+def look(noisy: Tensor, small: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
+    """All that the network sees of each pixel: (b, t, SEEN, H, W), each about unit size."""
+    up = enlarge(small, factor_of(small, warped))
+    added = detail(small, warped, visible) / SCALE
+    return torch.cat([noisy, 2 * up - 1, added, visible * (2 * warped - 1), visible], dim=2)
+
+
+def from_pretrained(folder: str | Path | None = None) -> Sharpener:
+    """The sharpener of a folder or a hub id; None = the weights that come with the package.
+
+    Raises UserError if there are none.
+    """
+    if folder is None and not (WEIGHTS / "config.json").exists():
+        raise UserError(
+            f"The sharpener's weights are missing from {WEIGHTS}: train it (python -m vlogger.train experiment=superres"
+            " data=FOLDER), name a folder (superres.network.folder=FOLDER), or use superres=bicubic."
+        )
+    try:
+        network = Sharpener.from_pretrained(str(folder or WEIGHTS))
+    except (OSError, ValueError) as error:
+        raise UserError(f"No sharpener can be read from {folder or WEIGHTS}: {error}") from error
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,100 @@
+"""Sharpen: the small video at the size of its controls, with the detail that the photo has (VLOGGER 3.2, cascade)."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from superres.blend import SCALE, blend, enlarge
+from superres.network import Sharpener
+from vlogger.diffusion.sampling import sample
+from vlogger.errors import UserError
+from vlogger.pixels import to_uint8
+from vlogger.stages import ControlSequence
+from vlogger.types import Controls, Video
+
+
+@dataclass(frozen=True)
+class DiffusionUpscale:
+    """The stage: blend, diffuse the residual, add.
+
+    `steps` calls of the network for each frame, `chunk` frames at a time (the result is the same for every chunk; a
+    network with temporal convolutions takes each clip whole). `shared` is the share of the noise's variance that all
+    frames have in common (PYoCo, arXiv 2305.10474, mixed noise): at 1 what is invented does not flicker.
+    """
+
+    network: Sharpener
+    scheduler: object
+    steps: int = 1
+    chunk: int = 2
+    shared: float = 1.0
+
+    def __call__(
+        self, video: Iterable[Video], controls: ControlSequence, *, generator: Generator
+    ) -> Iterator[Video]:
+        noise = FrameNoise.drawn(controls.size, self.shared, generator)
+        start = 0
+        for clip in video:
+            check_size(clip, controls.size, self.network.grain)
+            size = len(clip) if self.network.temporal else self.chunk
+            pieces = [
+                self.sharpen(part, controls[start + i : start + i + len(part)], noise(start + i, len(part)))
+                for i, part in zip(range(0, len(clip), size), clip.frames.split(size), strict=True)
+            ]
+            yield Video(torch.cat(pieces), clip.fps)
+            start += len(clip)
+
+    def sharpen(self, frames: Tensor, controls: Controls, noise: Tensor) -> Tensor:
+        """frames (t 3 h w uint8), noise (t 3 H W) -> (t 3 H W uint8)."""
+        condition = {"small": frames.float() / 255, "warped": controls.warped, "visible": controls.visible}
+        axis = 0 if self.network.temporal else 1  # frames of one clip, or a batch of single frames
+        condition = {name: value.unsqueeze(axis) for name, value in condition.items()}
+        residual = sample(self.network, self.scheduler, noise.unsqueeze(axis), condition, self.steps)
+        return to_uint8(255 * (blend(**condition) + SCALE * residual).squeeze(axis))
+
+
+@dataclass(frozen=True)
+class Bicubic:
+    """The plain yardstick: bicubic enlargement, which adds no detail and knows no photo."""
+
+    def __call__(
+        self, video: Iterable[Video], controls: ControlSequence, *, generator: Generator
+    ) -> Iterator[Video]:
+        for clip in video:
+            check_size(clip, controls.size, 1)
+            yield Video(enlarge(clip.frames, controls.size // clip.frames.shape[-1]), clip.fps)
+
+
+@dataclass(frozen=True)
+class FrameNoise:
+    """White noise of any frame, by its number alone: however the video is cut, a frame has the same noise."""
+
+    common: Tensor
+    seed: int
+    shared: float
+
+    @classmethod
+    def drawn(cls, size: int, shared: float, generator: Generator) -> "FrameNoise":
+        seed = int(torch.randint(2**62, (), generator=generator))
+        return cls(torch.randn(3, size, size, generator=generator), seed, shared)
+
+    def __call__(self, start: int, count: int) -> Tensor:
+        """Frames start, ... start + count - 1: (count, 3, size, size)."""
+        return torch.stack([self.frame(index) for index in range(start, start + count)])
+
+    def frame(self, index: int) -> Tensor:
+        if self.shared == 1:
+            return self.common
+        own = torch.randn(self.common.shape, generator=Generator().manual_seed(self.seed + index))
+        return self.shared**0.5 * self.common + (1 - self.shared) ** 0.5 * own
+
+
+def check_size(clip: Video, size: int, grain: int) -> None:
+    """The large size is a whole multiple of the clip's, and the network can work on it."""
+    height, width = clip.frames.shape[-2:]
+    if height != width or size % width or size % grain:
+        raise UserError(
+            f"A video of {width}x{height} cannot be sharpened to {size}x{size}: "
+            f"ask for a size that is a multiple of {width} (256 or 512 for a video of 128)."
+        )
