@@ -1,0 +1,248 @@
+"""See: fit the body to a photo (the paper takes its body parameters from a model-based fit, VLOGGER section 3).
+
+The unknowns are shape, expression, pose, place and focal length; the equations are landmarks of face, body and hands
+(`render.evidence`) and Gaussian priors around a person who stands upright with hanging arms (SMPLify, Bogo et al. 2016,
+eq. 1, with one dense least-squares solve in the place of its optimiser). Three stages: first the head as a rigid thing
+and the camera, then all unknowns, then all again with the outline.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from render.camera import project
+from render.evidence import Evidence, Markers, eye_distance, gather, markers
+from render.landmarks import FaceChoice, Person, choose, detect, person_of
+from render.solve import least_squares
+from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
+from vlogger.body.skeleton import JOINTS, joint_index
+from vlogger.body.smplx import Body, pose
+from vlogger.types import Portrait, Subject
+
+FIELD_OF_VIEW = 35.0  # degrees across the diagonal, where nothing else is known
+FOCAL_SIGMA = 0.15  # of the logarithm of the focal length
+EXPRESSION_SIGMA = 0.4
+RANGE_SIGMA = 0.05  # how far expressions stray from [0, 1]
+GAZE_SIGMA = 0.05  # radians between the two eyes
+
+
+class Unknowns(NamedTuple):
+    """All that is fitted: axis-angle vectors (55, 3), the logarithm of the focal length over the picture's diagonal."""
+
+    betas: Tensor  # (n,)
+    expression: Tensor  # (e,)
+    angles: Tensor  # (55, 3)
+    translation: Tensor  # (3,)
+    focal: Tensor  # (1,)
+
+
+def pack(unknowns: Unknowns) -> Tensor:
+    """All unknowns in one vector."""
+    return torch.cat([value.flatten() for value in unknowns])
+
+
+def unpack(vector: Tensor, body: Body) -> Unknowns:
+    """The inverse of `pack`."""
+    sizes = [body.shapedirs.shape[-1], body.exprdirs.shape[-1], 3 * len(JOINTS), 3, 1]
+    betas, expression, angles, translation, focal = vector.split(sizes)
+    return Unknowns(betas, expression, angles.unflatten(0, (-1, 3)), translation, focal)
+
+
+# ------------------------------------------------------------------------------------------------------- priors
+
+
+def rest_angles() -> Tensor:
+    """(55, 3) axis-angle: standing, arms hanging a hand's breadth from the hips, elbows and fingers a little bent."""
+    angles = torch.zeros(len(JOINTS), 3, dtype=torch.double)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        angles[joint_index(f"{side}_collar"), 2] = -0.1 * sign
+        angles[joint_index(f"{side}_shoulder"), 2] = -1.15 * sign
+        angles[joint_index(f"{side}_elbow"), 1] = -0.25 * sign
+        for finger in ("index", "middle", "ring", "pinky"):
+            for i in (1, 2, 3):
+                angles[joint_index(f"{side}_{finger}{i}"), 2] = -0.25 * sign
+    return angles
+
+
+def angle_sigmas() -> Tensor:
+    """(55, 3) radians: how far each joint is believed to turn from rest about x, y, z; 0 for joints that stay."""
+    spread = {
+        "pelvis": (0.15, 0.5, 0.08),
+        "spine1": (0.1, 0.1, 0.06),
+        "spine2": (0.1, 0.1, 0.06),
+        "spine3": (0.1, 0.1, 0.06),
+        "neck": (0.2, 0.3, 0.15),
+        "head": (0.3, 0.4, 0.2),
+        "eye": (0.2, 0.3, 0.0),
+        "collar": (0.05, 0.12, 0.15),
+        "shoulder": (0.6, 0.8, 0.6),
+        "elbow": (0.5, 1.0, 0.1),
+        "wrist": (0.3, 0.3, 0.5),
+        "finger": (0.08, 0.15, 0.5),
+        "thumb": (0.3, 0.4, 0.4),
+    }
+    names = [name.removeprefix("left_").removeprefix("right_") for name in JOINTS]
+    kinds = ["thumb" if "thumb" in n else "finger" if n[-1] in "123" and n not in spread else n for n in names]
+    return torch.tensor([spread.get(kind, (0.0, 0.0, 0.0)) for kind in kinds], dtype=torch.double)
+
+
+def prior(body: Body, person: Person) -> tuple[Unknowns, Unknowns]:
+    """Means and standard deviations of all unknowns; a deviation of 0 keeps what is not seen at its mean."""
+    shape, expressions = body.shapedirs.shape[-1], body.exprdirs.shape[-1]
+    real = {"dtype": torch.double}
+    sigmas = angle_sigmas() * _seen(person)[:, None]
+    loose, zero = torch.full((3,), 10.0, **real), torch.zeros(3, **real)
+    focal = torch.tensor([_focal_of_view()], **real).log()
+    means = Unknowns(torch.zeros(shape, **real), torch.zeros(expressions, **real), rest_angles(), zero, focal)
+    return means, Unknowns(
+        torch.ones(shape, **real),
+        torch.full((expressions,), EXPRESSION_SIGMA, **real),
+        sigmas,
+        loose,
+        torch.tensor([FOCAL_SIGMA], **real),
+    )
+
+
+def _seen(person: Person) -> Tensor:
+    """(55,) 1 for joints that the evidence can tell about."""
+    hands = {"left": person.left_hand, "right": person.right_hand}
+    arms = ("collar", "shoulder", "elbow", "wrist")
+    keep = [
+        person.pose is not None if name.endswith(arms) else hands[name.split("_")[0]] is not None if i > 24 else True
+        for i, name in enumerate(JOINTS)
+    ]
+    return torch.tensor(keep).double()
+
+
+def _focal_of_view() -> float:
+    """Focal length over the picture's diagonal."""
+    return 0.5 / float(torch.tensor(FIELD_OF_VIEW / 2).deg2rad().tan())
+
+
+# ------------------------------------------------------------------------------------------------------ problem
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One person, one picture of size (h, w), one body: what has to be solved."""
+
+    marks: Markers
+    evidence: Evidence
+    means: Unknowns
+    sigmas: Unknowns
+    size: tuple[int, int]
+
+    def intrinsics(self, focal: Tensor) -> Tensor:
+        """(3, 3) in pixels; the axis meets the picture's middle."""
+        height, width = self.size
+        scale = torch.zeros(3, 3, dtype=focal.dtype)
+        scale[0, 0] = scale[1, 1] = (height**2 + width**2) ** 0.5
+        offset = torch.tensor([[0, 0, width / 2], [0, 0, height / 2], [0, 0, 1]], dtype=focal.dtype)
+        return scale * focal.exp() + offset
+
+    def residuals(self, unknowns: Unknowns) -> Tensor:
+        """Evidence, ranges of the expressions, agreement of the eyes (the Gaussian priors are added by `solve`)."""
+        points = self.points(unknowns)
+        pixels = project(points, self.intrinsics(unknowns.focal))[..., :2]
+        outside = (unknowns.expression - unknowns.expression.clamp(0, 1)) / RANGE_SIGMA
+        eyes = (unknowns.angles[joint_index("left_eye")] - unknowns.angles[joint_index("right_eye")]) / GAZE_SIGMA
+        return torch.cat([self.evidence.residuals(points, pixels), outside, eyes])
+
+    def points(self, unknowns: Unknowns) -> Tensor:
+        """(m, 3) markers and joints in camera space, metres."""
+        turns = axis_angle_to_matrix(unknowns.angles)[None]
+        posed = pose(self.marks.body, unknowns.betas, turns, unknowns.expression[None], unknowns.translation[None])
+        return torch.cat([posed.vertices[0], posed.joints[0]])
+
+
+def solve(problem: Problem, start: Unknowns, free: Unknowns, steps: int) -> Unknowns:
+    """The unknowns that fit best, moving only those whose flag in `free` (and whose deviation) is not 0."""
+    sigma, mean, origin = pack(problem.sigmas), pack(problem.means), pack(start)
+    moving = torch.nonzero((pack(free) != 0) & (sigma > 0))[:, 0]
+    spread = torch.nn.functional.one_hot(moving, len(origin)).double()
+
+    def residuals(values: Tensor) -> Tensor:
+        unknowns = unpack(origin + (values - origin[moving]) @ spread, problem.marks.body)
+        return torch.cat([problem.residuals(unknowns), (values - mean[moving]) / sigma[moving]])
+
+    best = least_squares(residuals, origin[moving], steps)
+    return unpack(origin + (best - origin[moving]) @ spread, problem.marks.body)
+
+
+# --------------------------------------------------------------------------------------------------------- start
+
+
+def start_of(problem: Problem, person: Person) -> Unknowns:
+    """The head turned and placed as the landmarks' own relative depth says; arms aimed along the seen bones."""
+    marks, means = problem.marks, problem.means
+    seen = torch.from_numpy(person.face.points).double()[marks.ids] * torch.tensor([1.0, -1.0, -1.0]).double()
+    template = marks.body.v_template[: len(marks.ids)]
+    turn, scale = procrustes(template, seen)
+    angles = means.angles.clone()
+    whole = matrix_to_axis_angle(turn)
+    angles[joint_index("neck")], angles[joint_index("head")] = 0.4 * whole, 0.6 * whole
+    here = problem.points(means._replace(angles=angles))[: len(marks.ids)].mean(0)
+    camera = problem.intrinsics(means.focal)
+    depth = camera[0, 0] / scale
+    middle = torch.from_numpy(person.face.points[marks.ids.numpy(), :2]).double().mean(0) - camera[:2, 2]
+    place = torch.stack([middle[0] / camera[0, 0] * depth, -middle[1] / camera[1, 1] * depth, -depth])
+    return means._replace(angles=angles, translation=place - here)
+
+
+def procrustes(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotation (3, 3) and scale that bring source (n, 3) closest to target (n, 3) (Umeyama 1991, eq. 40-42)."""
+    a, b = source - source.mean(0), target - target.mean(0)
+    u, s, vt = torch.linalg.svd(b.T @ a)
+    sign = torch.ones(3, dtype=a.dtype)
+    sign[2] = torch.linalg.det(u @ vt).sign()
+    return u @ torch.diag(sign) @ vt, (s * sign).sum() / a.square().sum()
+
+
+# ---------------------------------------------------------------------------------------------------------- stage
+
+
+class FitPortrait:
+    """The stage `PortraitToSubject`: one person of the picture as a posed body.
+
+    `face`: "only" (a picture of several people is an error), "largest", or its number from the left. `steps`: solver
+    steps of each stage. `name`: what error messages call the picture. UserError when there is no such face.
+    """
+
+    def __init__(self, body: Body, face: FaceChoice = "only", steps: int = 12, name: str = "portrait") -> None:
+        self.body, self.face, self.steps, self.name = body, face, steps, name
+        self.marks = markers(body)
+
+    def __call__(self, portrait: Portrait) -> Subject:
+        image = portrait.image.permute(1, 2, 0).contiguous().numpy()
+        person = person_of(image, choose(detect(image), self.face, self.name))
+        return fit_person(self.body, self.marks, person, portrait, self.steps)
+
+
+def fit_person(body: Body, marks: Markers, person: Person, portrait: Portrait, steps: int) -> Subject:
+    """The subject whose landmarks these are."""
+    size = (portrait.image.shape[1], portrait.image.shape[2])
+    problem = Problem(marks, gather(person, marks, size), *prior(body, person), size)
+    unknowns = start_of(problem, person)
+    nothing, all_free = (unpack(torch.full_like(pack(unknowns), v), body) for v in (0.0, 1.0))
+    rigid = nothing.angles.clone()
+    rigid[[joint_index("neck"), joint_index("head")]] = 1
+    unknowns = solve(problem, unknowns, nothing._replace(angles=rigid, translation=all_free.translation), steps)
+    unknowns = solve(problem, unknowns, all_free, 2 * steps)
+    return Subject(
+        portrait=portrait,
+        betas=unknowns.betas.float(),
+        rotations=axis_angle_to_matrix(unknowns.angles).float(),
+        expression=unknowns.expression.float(),
+        translation=unknowns.translation.float(),
+        intrinsics=problem.intrinsics(unknowns.focal).float(),
+    )
+
+
+def landmark_error(body: Body, subject: Subject, face_points: Tensor, ids: Tensor) -> Tensor:
+    """(k,) distance of these MediaPipe points from the mesh's, in the picture, over the distance of the eyes."""
+    posed = pose(body, subject.betas, subject.rotations[None], subject.expression[None], subject.translation[None])
+    corners = posed.vertices[0][body.faces[body.mp_faces[ids]]]
+    pixels = project((corners * body.mp_bary[ids][..., None]).sum(1), subject.intrinsics)[..., :2]
+    return (pixels - face_points[ids, :2]).norm(dim=-1) / eye_distance(face_points)
