@@ -5,8 +5,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from vlogger.body.skeleton import JOINTS, joint_index
 
@@ -27,6 +25,7 @@ PARTS = (
 
 _OF_FACE_PART = {1: "eyes", 2: "eyes", 3: "tongue", 4: "teeth", 5: "teeth"}  # values of a file's `face_part`
 _LIP_DEPTH = 0.012  # metres behind its contour that a lip reaches before it is the inside of the mouth
+_MOUTH_DEPTH = 0.07  # metres
 
 
 def part_of_faces(
@@ -40,9 +39,9 @@ def part_of_faces(
     scores = np.stack([weights[:, _joints_of(name)].sum(1) for name in PARTS], axis=1)
     part = scores[faces].sum(1).argmax(1)
     if lip_contour is not None:
-        inside = _inside_mouth(template, faces, face_part, lip_contour)
-        lips = inside & _near_contour(template[faces].mean(1), lip_contour)
-        part[inside & _cut_off(faces, inside & ~lips, lips)] = PARTS.index("teeth")
+        mouth = (face_part == 0) & _behind(template[faces].mean(1), lip_contour)
+        lips = mouth & _near_contour(template[faces].mean(1), lip_contour)
+        part[mouth] = PARTS.index("teeth")
         part[lips] = PARTS.index("lips")
     for value, name in _OF_FACE_PART.items():
         part[face_part == value] = PARTS.index(name)
@@ -64,29 +63,16 @@ def _joints_of(part: str) -> list[int]:
     return [joint_index(name) for name in names.get(part, [])]
 
 
-def _inside_mouth(template: NDArray, faces: NDArray, face_part: NDArray, contour: NDArray) -> NDArray[np.bool_]:
-    """(F,) skin triangles whose middle lies inside the contour seen from the front, and not far behind it."""
-    middle = template[faces].mean(1)
-    in_depth = (middle[:, 2] > contour[:, 2].min() - 0.07) & (middle[:, 2] < contour[:, 2].max() + 0.03)
-    return (face_part == 0) & in_depth & inside_polygon(middle[:, :2], contour[:, :2])
+def _behind(points: NDArray, contour: NDArray) -> NDArray[np.bool_]:
+    """(n,) points inside the contour as it is seen from the front, and no more than the mouth's depth behind it."""
+    in_depth = (points[:, 2] > contour[:, 2].min() - _MOUTH_DEPTH) & (points[:, 2] < contour[:, 2].max() + 0.03)
+    return in_depth & inside_polygon(points[:, :2], contour[:, :2])
 
 
 def _near_contour(points: NDArray, contour: NDArray) -> NDArray[np.bool_]:
     """(n,) points less than `_LIP_DEPTH` behind the contour, whose depth is a parabola in x (lips bow forwards)."""
     bow = np.polynomial.Polynomial.fit(contour[:, 0], contour[:, 2], 2)
     return points[:, 2] > bow(points[:, 0]) - _LIP_DEPTH
-
-
-def _cut_off(faces: NDArray, candidates: NDArray, removed: NDArray) -> NDArray[np.bool_]:
-    """(F,) candidates that the removed triangles separate from the bulk of their mesh."""
-    kept = np.flatnonzero(~removed)
-    vertices = faces[kept]
-    count = int(faces.max()) + 1
-    edges = np.concatenate([vertices[:, [0, 1]], vertices[:, [1, 2]]])
-    graph = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
-    _, component = connected_components(graph, directed=False)
-    bulk = np.bincount(component[faces[kept, 0]]).argmax()
-    return candidates & (component[faces[:, 0]] != bulk)
 
 
 def inside_polygon(points: NDArray, polygon: NDArray) -> NDArray[np.bool_]:
