@@ -1,0 +1,160 @@
+"""Subject, motion and controls as files: plain numpy archives that a person can open and edit."""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vlogger.errors import UserError
+from vlogger.io import disk_errors, existing
+from vlogger.stages import ControlSequence
+from vlogger.types import Controls, Motion, Portrait, Subject
+
+WINDOW = 16  # frames of controls that are stored, and read, together
+SUBJECT_KEYS = ("betas", "rotations", "expression", "translation", "intrinsics")
+CONTROL_KEYS = ("surface", "parts", "warped", "visible", "moved")
+
+
+def save_subject(path: Path, subject: Subject) -> None:
+    """An .npz: the fitted numbers, and the photo as the bytes of a PNG."""
+    photo = BytesIO()
+    Image.fromarray(subject.portrait.image.permute(1, 2, 0).numpy()).save(photo, "PNG")
+    values = {key: getattr(subject, key).numpy() for key in SUBJECT_KEYS}
+    with disk_errors(path), path.open("wb") as file:
+        np.savez(file, portrait_png=np.frombuffer(photo.getvalue(), np.uint8), **values)
+
+
+def load_subject(path: str | Path) -> Subject:
+    """What `save_subject` wrote."""
+    arrays = read_arrays(path, (*SUBJECT_KEYS, "portrait_png"))
+    image = np.array(Image.open(BytesIO(arrays["portrait_png"].tobytes())).convert("RGB"))
+    values = [floats(arrays[key], key, path) for key in SUBJECT_KEYS]
+    return Subject(Portrait(torch.from_numpy(image).permute(2, 0, 1).contiguous()), *values)
+
+
+def save_motion(path: Path, motion: Motion, joint_names: Sequence[str], expression_names: Sequence[str]) -> None:
+    """An .npz with the names of what moves beside the numbers."""
+    with disk_errors(path), path.open("wb") as file:
+        np.savez(
+            file,
+            rotations=motion.rotations.numpy(),
+            expression=motion.expression.numpy(),
+            translation=motion.translation.numpy(),
+            fps=np.array(motion.fps),
+            joint_names=np.array(joint_names),
+            expression_names=np.array(expression_names),
+        )
+
+
+def load_motion(path: str | Path) -> tuple[Motion, tuple[str, ...]]:
+    """A motion and its expression names. `rotations` may be matrices (t 55 3 3) or axis-angle vectors (t 55 3)."""
+    arrays = read_arrays(path, ("rotations", "expression", "translation", "fps"))
+    rotations = floats(arrays["rotations"], "rotations", path)
+    if rotations.shape[1:] == (55, 3):
+        rotations = matrices(rotations)
+    expression, translation = (floats(arrays[key], key, path) for key in ("expression", "translation"))
+    if rotations.shape[1:] != (55, 3, 3) or expression.ndim != 2 or translation.shape[1:] != (3,):
+        raise UserError(f"{path}: rotations must be t x 55 x 3 x 3, expression t x e, translation t x 3")
+    if not len(rotations) == len(expression) == len(translation) > 0:
+        raise UserError(f"{path}: rotations, expression and translation must have the same number of frames")
+    if arrays["fps"].size != 1 or not 0 < float(arrays["fps"]) < 1000:
+        raise UserError(f"{path}: fps must be one number of frames per second")
+    names = tuple(str(name) for name in arrays.get("expression_names", ()))
+    return Motion(rotations, expression, translation, float(arrays["fps"])), names
+
+
+def matrices(axis_angle: Tensor) -> Tensor:
+    """Axis-angle vectors (… 3) as rotation matrices (… 3 3)."""
+    from scipy.spatial.transform import Rotation
+
+    flat = Rotation.from_rotvec(axis_angle.reshape(-1, 3).numpy()).as_matrix()
+    return torch.from_numpy(flat).float().reshape(*axis_angle.shape, 3)
+
+
+def read_arrays(path: str | Path, keys: Sequence[str]) -> Mapping[str, np.ndarray]:
+    """The arrays of an .npz, all `keys` among them."""
+    path = existing(path, "an .npz file")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise UserError(f"{path} is not an .npz file of numbers; write it with numpy.savez") from error
+    missing = [key for key in keys if key not in arrays]
+    if missing:
+        raise UserError(f"{path} lacks {', '.join(missing)}; it is not the file that this stage reads")
+    return arrays
+
+
+def floats(array: np.ndarray, key: str, path: str | Path) -> Tensor:
+    """Finite float32 numbers."""
+    if not np.issubdtype(array.dtype, np.number) or not np.isfinite(array).all():
+        raise UserError(f"{path}: {key} must be finite numbers")
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+
+def save_controls(path: Path, controls: ControlSequence) -> None:
+    """Append a sequence to a zip, `WINDOW` frames an entry; one zip holds one sequence of each size."""
+    about = {"size": controls.size, "fps": controls.fps, "frames": len(controls), "window": WINDOW}
+    with disk_errors(path), zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr(entry(f"{controls.size}/about.json"), json.dumps(about))
+        put(archive, f"{controls.size}/reference.npz", controls.reference, photo=controls.photo.numpy())
+        for start in range(0, len(controls), WINDOW):
+            put(archive, f"{controls.size}/{start:08d}.npz", controls[start : start + WINDOW])
+
+
+def entry(name: str) -> zipfile.ZipInfo:
+    """A zip entry without a date, so that the same controls give the same bytes."""
+    info = zipfile.ZipInfo(name)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
+
+
+def put(archive: zipfile.ZipFile, name: str, controls: Controls, **more: np.ndarray) -> None:
+    """One window of controls as an .npz inside the zip; parts that are 0 or 1 as bytes."""
+    arrays = {key: getattr(controls, key).numpy() for key in CONTROL_KEYS}
+    if np.isin(arrays["parts"], (0, 1)).all():
+        arrays["parts"] = arrays["parts"].astype(np.uint8)
+    buffer = BytesIO()
+    np.savez(buffer, **arrays, **more)
+    archive.writestr(entry(name), buffer.getvalue())
+
+
+class StoredControls:
+    """A sequence of controls in a file: each slice is read when it is asked for."""
+
+    def __init__(self, path: str | Path, size: int):
+        self.path, self.size = existing(path, "a .zip of controls"), size
+        try:
+            about = json.loads(self.read("about.json"))
+        except (zipfile.BadZipFile, ValueError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} is not a file of controls; write one with controls_out=") from error
+        except KeyError as error:
+            raise UserError(f"{path} has no controls of {size} pixels; save them again at this size=") from error
+        self.fps, self.frames, self.window = float(about["fps"]), int(about["frames"]), int(about["window"])
+        self.photo = torch.from_numpy(np.load(BytesIO(self.read("reference.npz")))["photo"])
+        self.reference = self.load("reference.npz")
+
+    def __len__(self) -> int:
+        return self.frames
+
+    def __getitem__(self, frames: slice) -> Controls:
+        start, stop, step = frames.indices(self.frames)
+        first = start - start % self.window
+        windows = [self.load(f"{i:08d}.npz") for i in range(first, max(stop, first + 1), self.window)]
+        joined = [torch.cat([getattr(window, key) for window in windows]) for key in CONTROL_KEYS]
+        return Controls(*joined, fps=self.fps)[start - first : max(stop, start) - first : step]
+
+    def read(self, name: str) -> bytes:
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.read(f"{self.size}/{name}")
+
+    def load(self, name: str) -> Controls:
+        """The controls of one entry."""
+        arrays = np.load(BytesIO(self.read(name)))
+        return Controls(*(torch.from_numpy(arrays[key]).float() for key in CONTROL_KEYS), fps=self.fps)

@@ -1,0 +1,155 @@
+"""Video files: the mp4 that people watch, lossless clips for `video=from_file`, and reading any video."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from av.container import OutputContainer
+from av.video.reformatter import Interpolation
+from av.video.stream import VideoStream
+
+from vlogger.errors import UserError
+from vlogger.io import disk_errors, existing
+from vlogger.io_audio import sound_packets
+from vlogger.types import Video
+
+BT709 = 1  # ITU-T H.273 number of primaries, transfer and matrix
+LIMITED = 1  # AVCOL_RANGE_MPEG
+# A fixed number of threads: x264 is deterministic for one number, and differs between numbers.
+X264 = {"preset": "medium", "crf": "17", "threads": "4"}
+SMOOTH = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+
+
+def write_video(path: Path, clips: Iterable[Video], sound: Path | None) -> tuple[int, float]:
+    """Encode clips as H.264 with the sound of a file beside them; returns frames and frames per second.
+
+    4:2:0, BT.709, moov in front. The same clips give the same bytes. Nothing is kept but the clip at hand.
+    """
+    first, clips = peeked(clips)
+    with written(path, "mp4") as output:
+        stream = h264_stream(output, first)
+        packets = sound_packets(sound, output) if sound else iter(())
+        frames = write_interleaved(path, output, yuv_frames(clips), stream, packets)
+    return frames, first.fps
+
+
+@contextmanager
+def written(path: Path, kind: str) -> Iterator[OutputContainer]:
+    """A container that is closed well, or, when the block fails, just closed."""
+    with disk_errors(path):
+        output = av.open(str(path), "w", format=kind, options={"movflags": "+faststart"} if kind == "mp4" else {})
+    try:
+        yield output
+    except BaseException:
+        with suppress(OSError, ValueError):
+            output.close()
+        raise
+    with disk_errors(path):
+        output.close()
+
+
+def peeked(clips: Iterable[Video]) -> tuple[Video, Iterator[Video]]:
+    """The first clip, and all of them."""
+    iterator = iter(clips)
+    first = next(iterator)
+    return first, chain([first], iterator)
+
+
+def rational(fps: float) -> Fraction:
+    """Frames per second as the fraction that files store."""
+    return Fraction(fps).limit_denominator(1001)
+
+
+def h264_stream(output: OutputContainer, first: Video) -> VideoStream:
+    """An x264 stream for frames of this size; sides must be even."""
+    stream = output.add_stream("libx264", rate=rational(first.fps), options=X264)
+    stream.height, stream.width = first.frames.shape[-2:]
+    stream.pix_fmt = "yuv420p"
+    context = stream.codec_context
+    context.time_base = 1 / rational(first.fps)
+    context.color_primaries = context.color_trc = context.colorspace = BT709
+    context.color_range = LIMITED
+    return stream
+
+
+def yuv_frames(clips: Iterable[Video]) -> Iterator[av.VideoFrame]:
+    """RGB to BT.709 4:2:0, limited range."""
+    for clip in clips:
+        for image in clip.frames.permute(0, 2, 3, 1).numpy():
+            rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            yield rgb.reformat(
+                format="yuv420p", dst_colorspace=BT709, src_color_range=2, dst_color_range=1, interpolation=SMOOTH
+            )
+
+
+def write_interleaved(
+    path: Path,
+    output: OutputContainer,
+    images: Iterator[av.VideoFrame],
+    stream: VideoStream,
+    sound: Iterator[av.Packet],
+) -> int:
+    """Picture and sound in the order of their times, so that the muxer need not remember either."""
+    count, waiting, rate = 0, next(sound, None), stream.codec_context.framerate
+    for count, image in enumerate(images, 1):
+        image.pts, image.time_base = count - 1, 1 / rate
+        with disk_errors(path):
+            output.mux(stream.encode(image))
+            while waiting is not None and seconds(waiting) <= count / rate:
+                output.mux(waiting)
+                waiting = next(sound, None)
+    with disk_errors(path):
+        output.mux(stream.encode(None))
+        for packet in chain([] if waiting is None else [waiting], sound):
+            output.mux(packet)
+    return count
+
+
+def seconds(packet: av.Packet) -> Fraction:
+    """When a packet is to be heard."""
+    return Fraction(packet.pts or 0) * (packet.time_base or 1)
+
+
+def saved(path: Path, clips: Iterable[Video]) -> Iterator[Video]:
+    """The same clips, written on their way through as lossless RGB (FFV1 in Matroska)."""
+    first, clips = peeked(clips)
+    with written(path, "matroska") as output:
+        stream = output.add_stream("ffv1", rate=rational(first.fps), options={"threads": "1"})
+        stream.height, stream.width = first.frames.shape[-2:]
+        stream.pix_fmt = "bgr0"
+        count = 0
+        for clip in clips:
+            with disk_errors(path):
+                for image in clip.frames.permute(0, 2, 3, 1).numpy():
+                    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+                    frame = frame.reformat(format="bgr0")
+                    frame.pts, frame.time_base, count = count, 1 / rational(first.fps), count + 1
+                    output.mux(stream.encode(frame))
+            yield clip
+        with disk_errors(path):
+            output.mux(stream.encode(None))
+
+
+def load_video(path: str | Path, clip: int = 16) -> Iterator[Video]:
+    """The pictures of any video file, `clip` at a time."""
+    path = existing(path, "a video")
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise UserError(f"{path} has no pictures in it; give a video")
+            stream = container.streams.video[0]
+            fps, images = float(stream.guessed_rate or 25), []
+            for frame in container.decode(stream):
+                images.append(torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1))
+                if len(images) == clip:
+                    yield Video(torch.stack(images), fps)
+                    images = []
+            if images:
+                yield Video(torch.stack(images), fps)
+    except av.FFmpegError as error:
+        raise UserError(f"{path} cannot be read as a video ({error.strerror}); convert it to mp4") from error
