@@ -56,11 +56,14 @@ def voices_for(language: str, voices: list[str]) -> list[str]:
 
 
 def plan(texts: list[tuple[str, str]], voices: list[str], rounds: int, seed: int) -> list[Line]:
-    """Each sentence `rounds` times, each time by another voice of its language and at another speed, shuffled by round."""
+    """Each sentence `rounds` times, by voices of its language drawn at random, at random speeds, shuffled by round."""
     chance = random.Random(seed)
     lines = []
     for _ in range(rounds):
-        batch = [Line(l, t, chance.choice(voices_for(l, voices)), round(chance.uniform(0.8, 1.3), 2)) for l, t in texts]
+        batch = [
+            Line(*pair, chance.choice(voices_for(pair[0], voices)), round(chance.uniform(0.8, 1.3), 2))
+            for pair in texts
+        ]
         chance.shuffle(batch)
         lines += batch
     return lines
@@ -85,8 +88,8 @@ def vocabulary(path: Path) -> dict[str, int]:
 
 def open_model(path: Path):
     """The ONNX session with the duration predictor as a second output, on one thread."""
-    import onnx
-    import onnxruntime
+    import onnx  # pyright: ignore[reportMissingImports]
+    import onnxruntime  # pyright: ignore[reportMissingImports]
 
     model = onnx.load(str(path))
     kind = onnx.TensorProto.INT64

@@ -1,0 +1,100 @@
+"""Recordings whose motion is known: the files that the motion network is trained on.
+
+A training folder holds .npz files at any depth, each one recording. All have `samples` (s int16) and `sample_rate`.
+*Tracked* clips also have `rotations` (t, 55, 3, 3), `expression` (t, 52), `translation` (t, 3) float32 and `fps`, and
+teach everything. *Spoken* clips have `phones` and `ends` (`motion.speech_data`) instead, and teach the mouth alone.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from motion.features import MOUTH, FeatureSpace, Pose, Reference, to_features
+from motion.visemes import curves
+from vlogger.errors import UserError
+from vlogger.types import Audio, Motion
+
+SPOKEN_FPS = 100.0  # at which computed mouth curves are stored
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording and its motion. `spoken`: only the mouth is known."""
+
+    name: str
+    samples: Tensor  # (s,) in [-1, 1]
+    sample_rate: int
+    motion: Motion
+    spoken: bool
+
+    @property
+    def duration(self) -> float:
+        """Seconds of motion."""
+        return len(self.motion) / self.motion.fps
+
+    def known(self, space: FeatureSpace) -> Tensor:
+        """(d,) 1.0 for the features that the clip can teach."""
+        return space.only(MOUTH) if self.spoken else torch.ones(space.size)
+
+    def features(self, space: FeatureSpace, reference: int) -> Tensor:
+        """(t, d) relative to the pose of frame `reference` and the clip's usual expression."""
+        return to_features(space, self.motion, self.reference(reference))
+
+    def reference(self, frame: int) -> Pose:
+        """The pose of one frame, with the median expression: nobody's photo is a blink."""
+        motion = self.motion
+        return Reference(motion.rotations[frame], motion.expression.median(0).values, motion.translation[frame])
+
+
+def save_clip(path: Path, audio: Audio, motion: Motion) -> None:
+    """A tracked clip as one file."""
+    np.savez(
+        path,
+        samples=(audio.samples.clamp(-1, 1) * 32767).round().numpy().astype(np.int16),
+        sample_rate=audio.sample_rate,
+        rotations=motion.rotations.numpy(),
+        expression=motion.expression.numpy(),
+        translation=motion.translation.numpy(),
+        fps=motion.fps,
+    )
+
+
+def load_clip(path: Path) -> Clip:
+    """Either kind of clip; UserError for another file."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    if "samples" not in arrays or not ("phones" in arrays or "rotations" in arrays):
+        raise UserError(
+            f"{path} is not a training clip: it needs samples and either phones or rotations (motion/clips.py)."
+        )
+    spoken = "phones" in arrays
+    motion = spoken_motion(arrays) if spoken else tracked_motion(arrays)
+    samples = torch.from_numpy(arrays["samples"].astype(np.float32) / 32768)
+    return Clip(path.stem, samples, int(arrays["sample_rate"]), motion, spoken)
+
+
+def load_clips(folder: str | Path) -> list[Clip]:
+    """All clips below a folder, in the order of their paths; UserError when there are none."""
+    paths = sorted(Path(folder).rglob("*.npz"))
+    if not paths:
+        raise UserError(
+            f"There are no motion clips (*.npz) in {folder}: make some with vlogger.curate, or set data=FOLDER."
+        )
+    return [load_clip(path) for path in paths]
+
+
+def tracked_motion(arrays: dict[str, np.ndarray]) -> Motion:
+    """The motion as it was tracked."""
+    values = (torch.from_numpy(arrays[name].astype(np.float32)) for name in ("rotations", "expression", "translation"))
+    return Motion(*values, fps=float(arrays["fps"]))
+
+
+def spoken_motion(arrays: dict[str, np.ndarray]) -> Motion:
+    """The mouth that belongs to the phones, at 100 Hz; everything else at rest."""
+    times = (np.arange(max(1, round(float(arrays["ends"][-1]) * SPOKEN_FPS))) + 0.5) / SPOKEN_FPS
+    expression = curves(arrays["phones"].tolist(), arrays["ends"].tolist(), times)
+    still = torch.eye(3).expand(len(times), 55, 3, 3)
+    return Motion(still, torch.from_numpy(expression).float(), torch.zeros(len(times), 3), SPOKEN_FPS)

@@ -1,0 +1,140 @@
+"""The motion network: a causal transformer over time that predicts the clean motion (VLOGGER 3.1).
+
+One token a frame: the noisy frame, the sound around it and the diffusion step, each through its embedding, added up;
+then self-attention layers in which each frame sees only itself and earlier ones. The frame number enters as rotary
+position (Su et al., arXiv 2104.09864) in seconds, so that it is relative and any fps or length will do.
+
+Frames that are already known (the end of the previous window) are given clean, at diffusion step 0: the network
+continues them. In that way windows of bounded length make motion of any length.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from motion.audio import BINS, HEARD
+from motion.features import EXPRESSIONS, FeatureSpace
+from vlogger.diffusion.blocks import TimeEmbedding, step_of, zero_
+from vlogger.errors import UserError
+
+WEIGHTS = Path(__file__).with_name("weights")
+POSITIONS_PER_SECOND = 25.0
+
+
+def rotary(times: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Moments (b, t) in seconds -> cosine and sine (b, 1, t, size / 2); periods from 6 frames to 10 minutes."""
+    frequency = 1000.0 ** -(torch.arange(size // 2, device=times.device) / (size // 2))
+    angle = (times.float() * POSITIONS_PER_SECOND)[:, None, :, None] * frequency
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turn the pairs (first half, second half) of (b, heads, t, size)."""
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+
+
+def causal_mask(frames: int, reach: int, device: torch.device) -> Tensor:
+    """(t, t) True where the row's frame may look: itself and the `reach` - 1 frames before it."""
+    index = torch.arange(frames, device=device)
+    distance = index[:, None] - index[None, :]
+    return (distance >= 0) & (distance < reach)
+
+
+class Layer(nn.Module):
+    """Self-attention over time, then an MLP, each added to its input after a norm."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.to_qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, position: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        x = x + self.dropout(self.attend(self.norm1(x), position, mask))
+        return x + self.dropout(self.mlp(self.norm2(x)))
+
+    def attend(self, x: Tensor, position: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        """(b, t, width) -> the same."""
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.to_qkv(x).chunk(3, dim=-1))
+        heard = F.scaled_dot_product_attention(rotate(q, *position), rotate(k, *position), v, attn_mask=mask)
+        return self.out(heard.transpose(1, 2).flatten(2))
+
+
+class MotionTransformer(ModelMixin, ConfigMixin):
+    """Denoiser of scaled motion features (b, t, d); `joints`, `keep` and `scale` say what they mean (FeatureSpace).
+
+    The condition holds
+    - audio (b, t, 25 * 80): what is heard around each frame (`motion.audio.windows`), zeros when there is none,
+    - time (b, t): seconds of each frame,
+    - past (b, t, d) and given (b, t, 1): the frames that are known, and 1 where they are.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        width: int = 192,
+        layers: int = 4,
+        heads: int = 4,
+        dropout: float = 0.1,
+        reach: int = 64,
+        joints: Sequence[str] = ("neck", "head"),
+        keep: Mapping[str, float] | None = None,
+        scale: Mapping[str, float] | None = None,
+        expressions: Sequence[str] = EXPRESSIONS,
+    ):
+        super().__init__()
+        size = self.space.size
+        self.embed_motion = nn.Linear(size + 1, width)
+        self.embed_audio = nn.Sequential(
+            nn.Linear(HEARD * BINS, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width)
+        )
+        self.embed_step = TimeEmbedding(width)
+        self.layers = nn.ModuleList(Layer(width, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = zero_(nn.Linear(width, size))
+
+    @property
+    def space(self) -> FeatureSpace:
+        """What the features mean."""
+        config = self.config
+        return FeatureSpace(
+            tuple(config["joints"]),
+            dict(config["keep"] or {}),
+            dict(config["scale"] or {}),
+            tuple(config["expressions"]),
+        )
+
+    def forward(self, noisy: Tensor, timestep: Tensor | int, condition: Mapping[str, Tensor]) -> Tensor:
+        """(b, t, d) noisy, diffusion step (b,) -> (b, t, d) clean."""
+        batch, frames = noisy.shape[:2]
+        given = condition["given"]
+        motion = torch.where(given > 0.5, condition["past"], noisy)
+        steps = step_of(timestep, batch, noisy.device)[:, None] * (1 - given[..., 0])
+        token = self.embed_motion(torch.cat([motion, given], dim=-1)) + self.embed_audio(condition["audio"])
+        token = token + self.embed_step(steps.flatten()).unflatten(0, (batch, frames))
+        position = rotary(condition["time"], self.head.in_features // self.config["heads"])
+        mask = causal_mask(frames, self.config["reach"], noisy.device)
+        for layer in self.layers:
+            token = layer(token, position, mask)
+        return self.head(self.norm(token))
+
+
+def load_network(path: str | Path | None = None) -> MotionTransformer:
+    """Trained weights from a folder or a hub id (None: those that ship with vlogger), ready for sampling."""
+    place = Path(path or WEIGHTS)
+    if path is None and not (place / "config.json").is_file():
+        raise UserError(
+            f"{place} holds no motion weights: train some (vlogger.train experiment=motion), give motion.network.path."
+        )
+    network = MotionTransformer.from_pretrained(str(path or WEIGHTS))
+    assert isinstance(network, MotionTransformer)
+    return network.eval()
