@@ -86,6 +86,7 @@ def fail(message: str, code: int) -> int:
 def run(cfg: DictConfig) -> None:
     """Read what is given, build the stages, make the video, say how it went."""
     check(cfg)
+    cfg.fps = float(cfg.fps)
     import torch
 
     if cfg.threads:
@@ -261,7 +262,7 @@ def facts(cfg: DictConfig, vlogger: "Vlogger", sound: Path | None) -> dict[str, 
     from vlogger.io_audio import handling
     from vlogger.record import input_files, surroundings, weights_of
 
-    config = OmegaConf.to_container(cfg, resolve=False)
+    config = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(config, dict)
     inputs = input_files({str(key): value for key, value in config.items()}, {"out", *SAVED})
     if cfg.image:
