@@ -48,7 +48,8 @@ class Degradation:
 
 def displaced(x: Tensor, coarse: Tensor) -> Tensor:
     """Pixels moved by a smooth field: x (b t c h w), coarse (b t 2 4 4) in pixels, (right, down)."""
-    (b, t, _, h, w), field = x.shape, resize(coarse, *x.shape[-2:])
+    b, t, _, h, w = x.shape
+    field = resize(coarse, h, w)
     y, z = torch.meshgrid(torch.arange(h) + 0.5, torch.arange(w) + 0.5, indexing="ij")
     grid = torch.stack([(z + field[:, :, 0]) * 2 / w - 1, (y + field[:, :, 1]) * 2 / h - 1], dim=-1)
     moved = F.grid_sample(x.flatten(0, 1), grid.flatten(0, 1), "bicubic", "border", align_corners=False)

@@ -1,34 +1,25 @@
-"""What the sharpener is trained on: the residual itself and its edges, and what that means in decibels."""
+"""What the sharpener is trained on: the residual itself and its edges; and how far it is ahead, in decibels."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from superres.blend import SCALE
+from superres.blend import SCALE, detail, factor_of
+from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.loss import absolute
 
 
 @dataclass(frozen=True)
 class SharpLoss:
-    """|x0 - x0_hat| + gradient * |grad x0 - grad x0_hat|, weighted; residuals (b, t, 3, H, W) in units of `SCALE`.
-
-    Beside "loss" it reports PSNR in dB, unweighted: of the prediction, and of the blend that it corrects. Predictions
-    are made at the noise levels of training, so "psnr" is for following a training; `benchmarks/superres.py` samples.
-    """
+    """|x0 - x0_hat| + gradient * |grad x0 - grad x0_hat|, weighted; residuals (b, t, 3, H, W) in units of `SCALE`."""
 
     gradient: float = 1.0
 
     def __call__(self, prediction: Tensor, clean: Tensor, weight: Tensor) -> dict[str, Tensor]:
         value = absolute(prediction, clean, weight)
         edges = edge_error(prediction - clean, weight)
-        return {
-            "loss": value + self.gradient * edges,
-            "value": value,
-            "edges": edges,
-            "psnr": decibels(SCALE * (prediction - clean)),
-            "psnr_blend": decibels(SCALE * clean),
-        }
+        return {"loss": value + self.gradient * edges, "value": value, "edges": edges}
 
 
 def edge_error(error: Tensor, weight: Tensor) -> Tensor:
@@ -41,4 +32,17 @@ def edge_error(error: Tensor, weight: Tensor) -> Tensor:
 
 def decibels(error: Tensor) -> Tensor:
     """PSNR of an error in pictures of [0, 1]."""
-    return -10 * torch.log10((error.detach() ** 2).mean().clamp(min=1e-10))
+    return -10 * torch.log10((error**2).mean().clamp(min=1e-10))
+
+
+def report(prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """PSNR in dB for this batch's factor: of the prediction, of the blend that it corrects, and of plain bicubic.
+
+    The prediction is made at the noise levels of training; `benchmarks/superres.py` samples from pure noise.
+    """
+    name = f"psnr_{factor_of(batch.condition['small'], batch.clean)}x"
+    return {
+        name: decibels(SCALE * (prediction - batch.clean)),
+        f"{name}_blend": decibels(SCALE * batch.clean),
+        f"{name}_bicubic": decibels(SCALE * batch.clean + detail(**batch.condition)),
+    }

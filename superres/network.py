@@ -1,4 +1,4 @@
-"""The sharpener: a small UNet that corrects the blend of small video and warped photo, at every size by the same weights.
+"""The sharpener: a small UNet that corrects the blend of small video and warped photo, one for every size.
 
 VLOGGER 3.2 cascades diffusion models from 128 to 256 and 512. Here one fully convolutional network does both: it
 diffuses the residual of the picture to the blend, as SRDiff does to the bicubic picture (arXiv 2104.14951), and works
@@ -110,7 +110,7 @@ def from_pretrained(folder: str | Path | None = None) -> Sharpener:
             " data=FOLDER), name a folder (superres.network.folder=FOLDER), or use superres=bicubic."
         )
     try:
-        network = Sharpener.from_pretrained(str(folder or WEIGHTS))
+        network = Sharpener.from_pretrained(str(folder or WEIGHTS), low_cpu_mem_usage=False)
     except (OSError, ValueError) as error:
         raise UserError(f"No sharpener can be read from {folder or WEIGHTS}: {error}") from error
     return network.eval().requires_grad_(False)

@@ -30,9 +30,7 @@ class DiffusionUpscale:
     chunk: int = 2
     shared: float = 1.0
 
-    def __call__(
-        self, video: Iterable[Video], controls: ControlSequence, *, generator: Generator
-    ) -> Iterator[Video]:
+    def __call__(self, video: Iterable[Video], controls: ControlSequence, *, generator: Generator) -> Iterator[Video]:
         noise = FrameNoise.drawn(controls.size, self.shared, generator)
         start = 0
         for clip in video:
@@ -58,9 +56,7 @@ class DiffusionUpscale:
 class Bicubic:
     """The plain yardstick: bicubic enlargement, which adds no detail and knows no photo."""
 
-    def __call__(
-        self, video: Iterable[Video], controls: ControlSequence, *, generator: Generator
-    ) -> Iterator[Video]:
+    def __call__(self, video: Iterable[Video], controls: ControlSequence, *, generator: Generator) -> Iterator[Video]:
         for clip in video:
             check_size(clip, controls.size, 1)
             yield Video(enlarge(clip.frames, controls.size // clip.frames.shape[-1]), clip.fps)

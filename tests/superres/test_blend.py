@@ -1,0 +1,51 @@
+import torch
+
+from superres.blend import blend, enlarge, known_mean, shrink
+
+
+def pictures(seed: int, *shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_blend_of_the_truth_is_the_truth():
+    truth = pictures(0, 1, 2, 3, 64, 64)
+    everywhere = torch.ones(1, 2, 1, 64, 64)
+    for factor in (2, 4):
+        assert torch.allclose(blend(shrink(truth, factor), truth, everywhere), truth, atol=1e-5)
+
+
+def test_with_a_faulty_small_video_the_blend_is_still_closer_than_bicubic():
+    truth = pictures(0, 1, 1, 3, 64, 64)
+    small = shrink(truth, 4) + 0.05 * (pictures(1, 1, 1, 3, 16, 16) - 0.5)
+    error = (blend(small, truth, torch.ones(1, 1, 1, 64, 64)) - truth).abs().mean()
+    assert error < 0.2 * (enlarge(small, 4) - truth).abs().mean()
+
+
+def test_where_nothing_is_known_the_blend_is_bicubic():
+    small, nothing = pictures(0, 2, 1, 3, 16, 16), torch.zeros(2, 1, 1, 32, 32)
+    assert torch.equal(blend(small, torch.zeros(2, 1, 3, 32, 32), nothing), enlarge(small, 2))
+
+
+def test_a_warp_of_other_colours_is_not_believed():
+    truth = pictures(0, 1, 1, 3, 32, 32) * 0.2
+    small, everywhere = shrink(truth, 2), torch.ones(1, 1, 1, 32, 32)
+    assert (blend(small, truth + 0.8, everywhere) - enlarge(small, 2)).abs().max() < 1e-3
+
+
+def test_the_mean_of_the_known_is_taken_over_the_known():
+    warped, visible = pictures(0, 1, 1, 3, 8, 8), (pictures(1, 1, 1, 1, 8, 8) > 0.5).float()
+    visible[..., :4, :4] = 0
+    visible[..., 0, 5] = 1
+    small = pictures(2, 1, 1, 3, 2, 2)
+    mean = known_mean(warped * visible, visible, small)
+    known = visible[0, 0, 0, :4, 4:] > 0
+    for channel in range(3):  # a loop a child could check, in the square of the upper right
+        seen = warped[0, 0, channel, :4, 4:][known]
+        assert torch.isclose(mean[0, 0, channel, 0, 1], seen.mean(), atol=1e-4)
+
+
+def test_a_uniform_colour_error_next_to_the_unknown_leaves_no_edge():
+    small, visible = torch.full((1, 1, 3, 8, 8), 0.5), torch.zeros(1, 1, 1, 16, 16)
+    visible[..., :8] = 1
+    mixed = blend(small, 0.53 * visible.expand(1, 1, 3, 16, 16), visible)
+    assert (mixed[..., :, :9] - 0.5).abs().max() < 0.005

@@ -1,0 +1,106 @@
+import pytest
+import torch
+
+from superres.blend import SCALE, blend, shrink
+from superres.data import SharpenTask
+from superres.degrade import Degradation, compressed, displaced
+from superres.loss import SharpLoss, report
+from vlogger.errors import UserError
+from vlogger.pools import write_made_pool
+from vlogger.types import seeded
+
+NOTHING = Degradation(0, 0, 0, 0, 0, 0, 1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Pools of the painter's size and of four times that, clips of two frames."""
+    folder = tmp_path_factory.mktemp("pools")
+    for size in (32, 128):
+        write_made_pool(folder / str(size), n=6, t=2, size=size, generator=seeded(size))
+    return folder
+
+
+def task(folder, **settings) -> SharpenTask:
+    return SharpenTask(**{"folder": str(folder), "small": 32, "sizes": (64, 128), "crop": 32, "batch_size": 3, **settings})
+
+
+def test_one_large_pool_teaches_both_factors(folder):
+    teaching, generator = task(folder), seeded(0)
+    assert {size: [s.shrink for s in of_size] for size, of_size in teaching.sources.items()} == {64: [2], 128: [1]}
+    sides = set()
+    for _ in range(8):
+        batch = teaching.batch(generator)
+        assert batch.clean.shape == (3, 1, 3, 32, 32)
+        assert batch.weight.min() >= 1
+        sides.add(batch.condition["small"].shape[-1])
+    assert sides == {8, 16}
+
+
+def test_batches_of_clips_have_frames(folder):
+    assert task(folder, frames=2).batch(seeded(0)).clean.shape == (3, 2, 3, 32, 32)
+
+
+def test_blend_and_residual_make_the_truth_that_the_small_video_shows(folder):
+    batch = task(folder, degradation=NOTHING).batch(seeded(0))
+    truth = blend(**batch.condition) + SCALE * batch.clean
+    factor = 32 // batch.condition["small"].shape[-1]
+    assert torch.allclose(shrink(truth, factor), batch.condition["small"], atol=1e-5)
+    assert truth.min() > -1e-5
+    assert truth.max() < 1 + 1e-5
+
+
+def test_same_chance_same_batch_and_validation_never_changes(folder):
+    teaching = task(folder)
+    assert torch.equal(teaching.batch(seeded(2)).clean, teaching.batch(seeded(2)).clean)
+    for one, two in zip(teaching.validation(), teaching.validation(), strict=True):
+        assert torch.equal(one.clean, two.clean)
+
+
+def test_nobody_is_both_taught_and_validated(folder):
+    source = task(folder).sources[128][0]
+    assert set(source.samples(True)).isdisjoint(source.samples(False))
+    assert len(source.samples(True)) + len(source.samples(False)) == 6
+
+
+def test_a_folder_without_large_pictures_is_refused(folder):
+    with pytest.raises(UserError, match="No pool"):
+        task(folder / "32")
+
+
+def test_degradation_of_nothing_is_nothing_and_of_something_is_not_much():
+    small, delicate = torch.rand(2, 3, 3, 16, 16, generator=seeded(0)), torch.zeros(2, 3, 1, 16, 16)
+    assert torch.equal(NOTHING(small, delicate, seeded(1)), small)
+    smooth = torch.linspace(0.2, 0.8, 16).expand(2, 3, 3, 16, 16)
+    error = (Degradation(spared=0)(smooth, delicate, seeded(1)) - smooth).abs()
+    assert 0.001 < error.mean() < 0.1
+
+
+def test_displacement_moves_by_pixels():
+    ramp = torch.arange(16.0).expand(1, 1, 1, 16, 16)
+    moved = displaced(ramp, torch.tensor([0.5, 0.0]).view(1, 1, 2, 1, 1).expand(1, 1, 2, 4, 4))
+    assert torch.allclose(moved[..., 4:-4], ramp[..., 4:-4] + 0.5, atol=1e-4)
+
+
+def test_compression_of_no_coarseness_changes_nothing_and_never_the_mean():
+    picture = torch.rand(1, 1, 3, 16, 16, generator=seeded(0))
+    none, much = torch.zeros(1, 1, 1, 1, 1), torch.full((1, 1, 1, 1, 1), 3.0)
+    assert torch.allclose(compressed(picture, none, seeded(0)), picture, atol=1e-5)
+    coarse = compressed(picture, much, seeded(0))
+    assert (coarse - picture).abs().mean() > 0.05
+    assert torch.allclose(coarse.mean((-1, -2)), picture.mean((-1, -2)), atol=1e-5)
+
+
+def test_loss_is_nothing_for_the_truth_and_counts_level_and_edges():
+    clean, weight = torch.randn(1, 1, 3, 8, 8), torch.ones(1, 1, 1, 8, 8)
+    assert SharpLoss()(clean, clean, weight)["loss"] == 0
+    lifted = SharpLoss()(clean + 1, clean, weight)
+    assert torch.isclose(lifted["value"], torch.tensor(1.0))
+    assert lifted["edges"] < 1e-5
+
+
+def test_report_knows_bicubic_and_blend(folder):
+    batch = task(folder, degradation=NOTHING).validation()[-1]
+    values = report(torch.zeros_like(batch.clean), batch)
+    assert values["psnr_4x"] == values["psnr_4x_blend"] > values["psnr_4x_bicubic"]
+    assert report(batch.clean, batch)["psnr_4x"] > 90

@@ -1,0 +1,68 @@
+import pytest
+import torch
+
+from superres.blend import SCALE, blend
+from superres.network import Sharpener, from_pretrained
+from vlogger.errors import UserError
+
+TINY = {"widths": (16, 16), "depths": (1, 1), "embedding": 16}
+
+
+def tiny(**settings) -> Sharpener:
+    """A network that is small and not all zero."""
+    torch.manual_seed(0)
+    network = Sharpener(**TINY, **settings)
+    for name, parameter in network.named_parameters():
+        if "leave" in name or "conv2" in name or "temporal" in name:
+            torch.nn.init.normal_(parameter, std=0.05)
+    return network.eval().requires_grad_(False)
+
+
+def condition(b: int, t: int, small: int, large: int) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    shapes = {"small": (3, small), "warped": (3, large), "visible": (1, large)}
+    return {name: torch.rand(b, t, c, side, side, generator=generator) for name, (c, side) in shapes.items()}
+
+
+@pytest.mark.parametrize(("b", "t", "small", "large"), [(1, 1, 16, 32), (2, 3, 16, 32), (1, 2, 16, 64)])
+def test_shapes_for_both_factors(b, t, small, large):
+    noisy = torch.randn(b, t, 3, large, large)
+    assert tiny()(noisy, torch.full((b,), 500), condition(b, t, small, large)).shape == noisy.shape
+
+
+def test_new_weights_change_nothing():
+    told = condition(1, 2, 16, 32)
+    residual = Sharpener(**TINY)(torch.randn(1, 2, 3, 32, 32), torch.tensor([999]), told)
+    assert torch.equal(blend(**told) + SCALE * residual, blend(**told))
+
+
+def test_every_condition_the_step_and_the_noise_are_heard():
+    told, noisy, network = condition(1, 1, 16, 32), torch.randn(1, 1, 3, 32, 32), tiny()
+    before = network(noisy, torch.tensor([500]), told)
+    for name, value in told.items():
+        assert not torch.allclose(before, network(noisy, torch.tensor([500]), {**told, name: 1 - value}))
+    assert not torch.allclose(before, network(noisy, torch.tensor([10]), told))
+    assert not torch.allclose(before, network(-noisy, torch.tensor([500]), told))
+
+
+@pytest.mark.parametrize("temporal", [False, True])
+def test_only_temporal_convolutions_carry_news_between_frames(temporal):
+    told, noisy, network = condition(1, 3, 16, 32), torch.randn(1, 3, 3, 32, 32), tiny(temporal=temporal)
+    changed = noisy.clone()
+    changed[:, 0] += 1
+    before, after = (network(x, torch.tensor([500]), told)[:, 1:] for x in (noisy, changed))
+    assert torch.allclose(before, after) != temporal
+
+
+def test_saved_and_read_back_it_is_the_same(tmp_path):
+    network, noisy, told = tiny(), torch.randn(1, 1, 3, 32, 32), condition(1, 1, 16, 32)
+    network.save_pretrained(tmp_path)
+    again = from_pretrained(tmp_path)
+    first, second = (made(noisy, torch.tensor([3]), told) for made in (network, again))
+    assert torch.allclose(first, second, atol=1e-5)
+    assert not again.training
+
+
+def test_a_folder_without_weights_is_named(tmp_path):
+    with pytest.raises(UserError, match=tmp_path.name):
+        from_pretrained(tmp_path)

@@ -1,0 +1,90 @@
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+from superres.blend import blend
+from superres.network import Sharpener
+from superres.sample import Bicubic, DiffusionUpscale
+from vlogger.errors import UserError
+from vlogger.pixels import to_uint8
+from vlogger.stages import Upscale
+from vlogger.types import Controls, Video, seeded
+
+SCHEDULER = {"prediction_type": "sample", "clip_sample": False, "timestep_spacing": "trailing"}
+
+
+class Still:
+    """A control sequence that is held in memory."""
+
+    fps = 25.0
+
+    def __init__(self, count: int, size: int):
+        shapes = {"surface": 3, "parts": 12, "warped": 3, "visible": 1, "moved": 1}
+        generator = seeded(5)
+        fields = {name: torch.rand(count, c, size, size, generator=generator) for name, c in shapes.items()}
+        self.all, self.size, self.photo = Controls(**fields, fps=25.0), size, torch.zeros(3, size, size)
+        self.reference = self.all[:1]
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def __getitem__(self, frames: slice) -> Controls:
+        return self.all[frames]
+
+
+def network(temporal: bool = False, zero: bool = False) -> Sharpener:
+    torch.manual_seed(0)
+    made = Sharpener((16, 16), (1, 1), 16, temporal=temporal).eval().requires_grad_(False)
+    if not zero:
+        torch.nn.init.normal_(made.leave.weight, std=0.1)
+    return made
+
+
+def stage(**settings) -> DiffusionUpscale:
+    return DiffusionUpscale(**{"network": network(), "scheduler": DDIMScheduler(**SCHEDULER), **settings})
+
+
+def clips(*lengths: int, side: int = 16) -> list[Video]:
+    frames = torch.randint(0, 256, (sum(lengths), 3, side, side), generator=seeded(1), dtype=torch.uint8)
+    return [Video(part, 25.0) for part in frames.split(list(lengths))]
+
+
+def sharpened(sharpen: Upscale, video: list[Video], size: int = 32, seed: int = 0) -> torch.Tensor:
+    controls = Still(sum(map(len, video)), size)
+    return torch.cat([clip.frames for clip in sharpen(video, controls, generator=seeded(seed))])
+
+
+@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("sharpen", [stage(), stage(steps=2), Bicubic()])
+def test_clips_keep_their_lengths_and_get_the_size_of_the_controls(sharpen, size):
+    large = list(sharpen(clips(3, 1), Still(4, size), generator=seeded(0)))
+    assert [clip.frames.shape for clip in large] == [(3, 3, size, size), (1, 3, size, size)]
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+def test_same_seed_same_bytes_other_seed_other_bytes(shared):
+    sharpen = stage(steps=2, shared=shared)
+    first, again, other = (sharpened(sharpen, clips(2), seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("shared", [0.0, 1.0])
+def test_neither_clips_nor_chunks_change_the_bytes(shared):
+    whole = sharpened(stage(shared=shared, chunk=5), clips(5))
+    assert torch.equal(whole, sharpened(stage(shared=shared, chunk=2), clips(5)))
+    assert torch.equal(whole, sharpened(stage(shared=shared, chunk=1), clips(2, 3)))
+
+
+def test_new_weights_give_the_blend():
+    video, controls = clips(3), Still(3, 64).all
+    told = {"small": video[0].frames / 255, "warped": controls.warped, "visible": controls.visible}
+    expected = to_uint8(255 * blend(**{name: value[None] for name, value in told.items()})[0])
+    for temporal in (False, True):
+        made = sharpened(stage(network=network(temporal, zero=True)), video, size=64)
+        assert (made.int() - expected.int()).abs().max() <= 1
+
+
+def test_an_odd_size_is_refused():
+    with pytest.raises(UserError, match="multiple"):
+        sharpened(stage(), clips(1), size=40)
