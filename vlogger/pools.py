@@ -44,9 +44,10 @@ class Pool:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
-        missing = [name for name in FIELDS if not (self.folder / f"{name}.npy").exists()]
+        files = ["meta.json", *(f"{name}.npy" for name in FIELDS)]
+        missing = [file for file in files if not (self.folder / file).exists()]
         if missing:
-            raise UserError(f"{self.folder} is not a pool: {missing[0]}.npy is missing; write one with vlogger.curate.")
+            raise UserError(f"{self.folder} is not a pool: {missing[0]} is missing; write one with vlogger.curate.")
         for name in FIELDS:
             setattr(self, name, np.load(self.folder / f"{name}.npy", mmap_mode="r"))
         self.meta = json.loads((self.folder / "meta.json").read_text())
@@ -72,11 +73,13 @@ class Pool:
 def pools_in(folder: str | Path) -> dict[str, Pool]:
     """The pool that a folder is, or the pools that lie in it, by name."""
     folder = Path(folder)
-    if (folder / "target.npy").exists():
+    if (folder / "meta.json").exists():
         return {folder.name: Pool(folder)}
-    pools = {file.parent.name: Pool(file.parent) for file in sorted(folder.glob("*/target.npy"))}
+    pools = {file.parent.name: Pool(file.parent) for file in sorted(folder.glob("*/meta.json"))}
     if not pools:
-        raise UserError(f"There is no pool in {folder}: write one with vlogger.curate, or name its folder with data=FOLDER.")
+        raise UserError(
+            f"There is no pool in {folder}: write one with vlogger.curate, or name its folder with data=FOLDER."
+        )
     return pools
 
 
@@ -101,18 +104,19 @@ class PoolWriter:
                 self._write_header(name)
             self.files[name].write(np.ascontiguousarray(array).tobytes())
         self.people.append(person)
-        if len(self.people) % _FLUSH_EVERY == 0:
+        if len(self.people) % _FLUSH_EVERY == 1:
             self.flush()
 
     def flush(self) -> None:
         """Make what was added so far readable: numbers of samples into the headers, meta.json."""
+        if not self.people:
+            return
         for name, file in self.files.items():
-            if self.people:
-                file.flush()
-                file.seek(0)
-                self._write_header(name)
-                file.seek(0, 2)
-                file.flush()
+            file.flush()
+            file.seek(0)
+            self._write_header(name)
+            file.seek(0, 2)
+            file.flush()
         meta = {**self.meta, "part_names": list(PARTS), "person": self.people}
         (self.folder / "meta.json").write_text(json.dumps(meta))
 
@@ -153,7 +157,7 @@ def write_made_pool(folder: str | Path, n: int, t: int, size: int, generator: to
 
 
 def _made_frame(size: int, look: NDArray, turn: float, opening: float) -> dict[str, NDArray]:
-    """A ball of colour look[:3] with stripes on a ground of look[3:6], turned by `turn`, its mouth open by `opening`."""
+    """A ball of colour look[:3] with stripes on a ground of look[3:6], turned, its mouth `opening`."""
     y, x = (np.mgrid[:size, :size] + 0.5) / size * 2 - 1
     inside = x**2 + y**2 < 0.5
     across = np.clip(x + 0.6 * (turn - 0.5), -1, 1)

@@ -23,8 +23,8 @@ def main(cfg: DictConfig) -> None:
         if cfg.threads:
             torch.set_num_threads(cfg.threads)
         torch.manual_seed(cfg.seed)  # the initial weights
-        module = instantiate(cfg.experiment.module)
-        trainer = instantiate(cfg.trainer)
+        module = instantiate(cfg.experiment.module, _convert_="all")
+        trainer = instantiate(cfg.trainer, _convert_="all")
         last = Path(cfg.run) / "last.ckpt"
         trainer.fit(module, ckpt_path=str(last) if cfg.resume and last.exists() else None)
         module.denoiser.save_pretrained(Path(cfg.run) / "weights")

@@ -1,0 +1,118 @@
+"""The painter's network: base U-Net, control branch and reference encoder as one denoiser of clips (VLOGGER 3.2).
+
+Pictures are in [-1, 1]. The clean frame is predicted as the warped photo, with its holes filled smoothly, plus a
+correction that is zero at the start: an untrained painter copies the warp.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor
+from torch.nn import functional as F
+
+from video_diffusion.control import ControlBranch, ReferenceEncoder
+from video_diffusion.unet import FrameUNet, unshuffled
+from vlogger.body.parts import PARTS
+from vlogger.errors import UserError
+
+FRAME_CONTROLS = ("surface", "parts", "warped", "visible")
+REFERENCE_CONTROLS = ("photo", "photo_surface", "photo_parts")
+
+
+class Painter(ModelMixin, ConfigMixin):
+    """`painter(noisy (b t 3 h w), timestep (b,), condition) -> x0 (b t 3 h w)`.
+
+    condition: surface (b t 3 h w) in [-1, 1], parts (b t k h w) one-hot, warped (b t 3 h w) in [-1, 1] and 0 where
+    unknown, visible (b t 1 h w) 0 or 1, photo (b 3 h w) in [-1, 1], photo_surface (b 3 h w), photo_parts (b k h w).
+    Or what `prepare` makes of it once for all noise levels. h and w are multiples of patch * 2 ** (levels - 1).
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        widths: Sequence[int] = (32, 64, 128),
+        embedding: int = 128,
+        patch: int = 2,
+        parts: int = len(PARTS),
+        temporal_decoder: bool = False,
+    ):
+        super().__init__()
+        self.unet = FrameUNet(widths, embedding, patch, temporal_decoder)
+        self.control = ControlBranch(3 + parts + 3 + 1, widths, embedding, patch)
+        self.reference = ReferenceEncoder(3 + 3 + parts, widths, patch)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, noisy: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
+        told = condition if "hints" in condition else self.prepare(condition)
+        frames = noisy.shape[1]
+        patches = unshuffled(noisy.flatten(0, 1), self.unet.patch)
+        embedding = self.unet.time(timestep).repeat_interleave(frames, dim=0)
+        control = self.control(patches, told["hints"].flatten(0, 1), told["reference"], embedding, frames)
+        correction = self.unet(patches, embedding, control, frames)
+        return told["base"] + correction.unflatten(0, noisy.shape[:2])
+
+    def prepare(self, condition: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What does not depend on the noise: base (b t 3 h w), hints (b t c h/p w/p), reference (b n c).
+
+        `condition` has the pictures of the reference, or `reference` and `reference_map` from `reference_features`.
+        """
+        known = condition if "reference_map" in condition else self.reference_features(condition)
+        batch = condition["warped"].shape[:2]
+        stacked = torch.cat([condition[name] for name in FRAME_CONTROLS], dim=2)
+        hints = self.control.hints(stacked.flatten(0, 1)).unflatten(0, batch) + known["reference_map"][:, None]
+        base = filled(condition["warped"].flatten(0, 1), condition["visible"].flatten(0, 1)).unflatten(0, batch)
+        return {"base": base, "hints": hints, "reference": known["reference"]}
+
+    def reference_features(self, condition: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The reference picture and its controls, digested once for a whole video."""
+        added, tokens = self.reference(torch.cat([condition[name] for name in REFERENCE_CONTROLS], dim=1))
+        return {"reference_map": added, "reference": tokens}
+
+    @property
+    def reach(self) -> int:
+        """Frames to either side that one call lets a frame see: one for each temporal convolution on the way."""
+        levels = len(self.config["widths"])
+        return levels + 1 + (levels if self.config["temporal_decoder"] else 0)
+
+
+def filled(pictures: Tensor, known: Tensor) -> Tensor:
+    """The holes of pictures (n c h w) filled smoothly from what is known (n 1 h w; 1 or 0) around them.
+
+    Push-pull: averages of the known pixels at half the size fill the holes, and theirs are filled in the same way.
+    """
+    height, width = pictures.shape[-2:]
+    weight = known
+    if min(height, width) > 1:
+        mean = F.avg_pool2d(torch.cat([pictures * known, known], dim=1), 2, ceil_mode=True, count_include_pad=False)
+        coarse, share = mean[:, :-1] / mean[:, -1:].clamp(min=1e-6), (mean[:, -1:] > 0).to(mean.dtype)
+        coarse = filled(coarse, share)
+        rough = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
+    else:
+        rough = torch.zeros_like(pictures)
+    return pictures * weight + rough * (1 - weight)
+
+
+def for_clips(weights: str) -> Painter:
+    """The painter of single frames in the folder `weights`, ready for its second training: the base is frozen.
+
+    The control branch and every temporal convolution stay trainable (VLOGGER 3.2).
+    """
+    if not (Path(weights) / "config.json").exists():
+        raise UserError(
+            f"No painter in {weights}: first train one on single frames, "
+            "`python -m vlogger.train experiment=video_image data=POOLS`, and name its folder with weights=FOLDER."
+        )
+    painter = load(weights)
+    for name, parameter in painter.unet.named_parameters():
+        parameter.requires_grad_(".temporal." in f".{name}.")
+    return painter
+
+
+def load(weights: str) -> Painter:
+    """A painter from a folder or from a name on the hub, in the memory layout that is fast on a CPU."""
+    painter = Painter.from_pretrained(weights)
+    assert isinstance(painter, Painter)
+    return painter.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -1,0 +1,125 @@
+"""Paint: controls become video by diffusion, a window of frames at a time (VLOGGER 3.2)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from video_diffusion.network import FRAME_CONTROLS, Painter, load
+from video_diffusion.outpaint import Window, frame_noise, outpaint, windows
+from vlogger.diffusion.sampling import Condition, Known, sample
+from vlogger.errors import UserError
+from vlogger.stages import ControlSequence
+from vlogger.types import Controls, Video
+
+EMBEDDED = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class DiffusionPainter:
+    """The stage `ControlsToVideo`: `steps` denoising steps for windows of `window` frames, `overlap` of them known.
+
+    `shared`: part of the noise that all frames have in common. The photo is digested once for the whole video; a window
+    needs the memory of a window, however long the video is.
+    """
+
+    network: Painter
+    scheduler: object
+    steps: int = 4
+    window: int = 16
+    overlap: int = 4
+    shared: float = 0.5
+
+    @torch.inference_mode()
+    def __call__(self, controls: ControlSequence, *, generator: torch.Generator) -> Iterator[Video]:
+        seed = int(torch.randint(2**31, (), generator=generator))
+        reference = self.network.reference_features(reference_condition(controls))
+        paint = partial(self.paint, Conditions(self.network, controls, reference), seed)
+        for frames in outpaint(paint, windows(len(controls), self.window, self.overlap)):
+            yield Video(to_pixels(frames), controls.fps)
+
+    def paint(self, conditions: "Conditions", seed: int, window: Window, known: Tensor) -> Tensor:
+        """All frames of a window (t 3 h w) in [-1, 1]; the first ones are `known`."""
+        told = conditions(window)
+        noise = frame_noise(seed, window.first, window.last, told["base"].shape[2:], self.shared)[None]
+        return sample(self.network, self.scheduler, noise, told, self.steps, given(known, noise))[0]
+
+
+class Conditions:
+    """What the network is told about each window; what two windows share is rendered and digested once."""
+
+    def __init__(self, network: Painter, controls: ControlSequence, reference: Condition):
+        self.network, self.controls, self.reference = network, controls, reference
+        self.last: dict[str, Tensor] = {}
+
+    def __call__(self, window: Window) -> dict[str, Tensor]:
+        fresh = {**frame_condition(self.controls[window.new : window.last]), **self.reference}
+        told = self.network.prepare(fresh)
+        count = window.new - window.first
+        for name in ("base", "hints") if count else ():
+            old = self.last[name]
+            told[name] = torch.cat([old[:, old.shape[1] - count :], told[name]], dim=1)
+        self.last = told
+        return told
+
+
+def given(known: Tensor, noise: Tensor) -> Known | None:
+    """The known first frames (n 3 h w) of a window as values of the whole window (1 t 3 h w)."""
+    if len(known) == 0:
+        return None
+    values, mask = torch.zeros_like(noise), torch.zeros(1, noise.shape[1], 1, 1, 1)
+    values[0, : len(known)], mask[:, : len(known)] = known, 1
+    return Known(mask, values)
+
+
+def frame_condition(controls: Controls) -> dict[str, Tensor]:
+    """Controls of a few frames as the network wants them, with a batch axis of one."""
+    visible = (controls.visible > 0.5).float()
+    values = (controls.surface, controls.parts, (controls.warped * 2 - 1) * visible, visible)
+    return {name: value[None] for name, value in zip(FRAME_CONTROLS, values, strict=True)}
+
+
+def reference_condition(controls: ControlSequence) -> dict[str, Tensor]:
+    """The photo in [-1, 1] and its own surface and parts, with a batch axis of one."""
+    photo, own = controls.photo, controls.reference
+    return {"photo": photo[None] * 2 - 1, "photo_surface": own.surface, "photo_parts": own.parts}
+
+
+def to_pixels(frames: Tensor) -> Tensor:
+    """[-1, 1] -> uint8."""
+    return ((frames + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def painter_from(
+    weights: str | None,
+    scheduler: object,
+    steps: int = 4,
+    window: int = 16,
+    overlap: int = 4,
+    shared: float = 0.5,
+) -> DiffusionPainter:
+    """A painter with the network in a folder or on the hub (`weights`), or with the embedded one (None)."""
+    if weights is None and not (EMBEDDED / "config.json").exists():
+        raise UserError(
+            f"The painter's weights are missing in {EMBEDDED}: train them with "
+            "`python -m vlogger.train experiment=video_image data=POOLS`, or name a folder with video.weights=FOLDER."
+        )
+    network = load(weights or str(EMBEDDED)).eval()
+    return DiffusionPainter(network, scheduler, steps, window, overlap, shared)
+
+
+@torch.inference_mode()
+def preview(denoiser: Painter, task, scheduler, steps: int = 4, clips: int = 8) -> Tensor:
+    """A picture of the training so far (3 h w in [0, 1]), rows: target, photo, warp, painted."""
+    batch = task.validation()[0]
+    condition = {name: value[:clips] for name, value in batch.condition.items()}
+    clean = batch.clean[:clips]
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    painted = sample(denoiser, scheduler, noise, condition, steps)
+    photo = condition["photo"][:, None].expand_as(clean)
+    rows = [rearrange(row, "b t c h w -> c h (b t w)") for row in (clean, photo, condition["warped"], painted)]
+    return torch.cat(rows, dim=1).clamp(-1, 1) / 2 + 0.5
