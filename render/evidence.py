@@ -164,7 +164,11 @@ def _pose(pose: Pose, marks: Markers, unit: float, size: tuple[int, int]) -> Evi
         if trust[i] > 0
     ]
     bone = [
-        ((marks.joint(POSE_JOINTS[a]), marks.joint(POSE_JOINTS[b])), _in_camera(pose.world[b] - pose.world[a]), 1 / BONE_SIGMA)
+        (
+            (marks.joint(POSE_JOINTS[a]), marks.joint(POSE_JOINTS[b])),
+            _in_camera(pose.world[b] - pose.world[a]),
+            1 / BONE_SIGMA,
+        )
         for a, b in POSE_BONES
         if min(trust[a], trust[b]) > 0
     ]

@@ -94,7 +94,7 @@ def prior(body: Body, person: Person) -> tuple[Unknowns, Unknowns]:
     real = {"dtype": torch.double}
     sigmas = angle_sigmas() * _seen(person)[:, None]
     loose, zero = torch.full((3,), 10.0, **real), torch.zeros(3, **real)
-    focal = torch.tensor([_focal_of_view()], **real).log()
+    focal = torch.tensor([focal_of_view()], **real).log()
     means = Unknowns(torch.zeros(shape, **real), torch.zeros(expressions, **real), rest_angles(), zero, focal)
     return means, Unknowns(
         torch.ones(shape, **real),
@@ -116,7 +116,7 @@ def _seen(person: Person) -> Tensor:
     return torch.tensor(keep).double()
 
 
-def _focal_of_view() -> float:
+def focal_of_view() -> float:
     """Focal length over the picture's diagonal."""
     return 0.5 / float(torch.tensor(FIELD_OF_VIEW / 2).deg2rad().tan())
 
@@ -222,14 +222,8 @@ class FitPortrait:
 
 def fit_person(body: Body, marks: Markers, person: Person, portrait: Portrait, steps: int) -> Subject:
     """The subject whose landmarks these are."""
-    size = (portrait.image.shape[1], portrait.image.shape[2])
-    problem = Problem(marks, gather(person, marks, size), *prior(body, person), size)
-    unknowns = start_of(problem, person)
-    nothing, all_free = (unpack(torch.full_like(pack(unknowns), v), body) for v in (0.0, 1.0))
-    rigid = nothing.angles.clone()
-    rigid[[joint_index("neck"), joint_index("head")]] = 1
-    unknowns = solve(problem, unknowns, nothing._replace(angles=rigid, translation=all_free.translation), steps)
-    unknowns = solve(problem, unknowns, all_free, 2 * steps)
+    problem = problem_of(marks, person, (portrait.image.shape[1], portrait.image.shape[2]))
+    unknowns = stages(problem, start_of(problem, person), steps)
     return Subject(
         portrait=portrait,
         betas=unknowns.betas.float(),
@@ -238,6 +232,22 @@ def fit_person(body: Body, marks: Markers, person: Person, portrait: Portrait, s
         translation=unknowns.translation.float(),
         intrinsics=problem.intrinsics(unknowns.focal).float(),
     )
+
+
+def problem_of(marks: Markers, person: Person, size: tuple[int, int], focal_sigma: float = FOCAL_SIGMA) -> Problem:
+    """What has to be solved for a person in a picture of size (h, w)."""
+    means, sigmas = prior(marks.body, person)
+    sigmas = sigmas._replace(focal=torch.full_like(sigmas.focal, focal_sigma))
+    return Problem(marks, gather(person, marks, size), means, sigmas, size)
+
+
+def stages(problem: Problem, unknowns: Unknowns, steps: int) -> Unknowns:
+    """First the head as a rigid thing, then everything."""
+    nothing, everything = (unpack(torch.full_like(pack(unknowns), v), problem.marks.body) for v in (0.0, 1.0))
+    rigid = nothing.angles.clone()
+    rigid[[joint_index("neck"), joint_index("head")]] = 1
+    unknowns = solve(problem, unknowns, nothing._replace(angles=rigid, translation=everything.translation), steps)
+    return solve(problem, unknowns, everything, 2 * steps)
 
 
 def landmark_error(body: Body, subject: Subject, face_points: Tensor, ids: Tensor) -> Tensor:
