@@ -41,7 +41,7 @@ class SharpenTask:
     """Batches for `vlogger.training`: residual of the truth to the blend, for every factor that the pools can teach.
 
     `folder` is a pool or holds pools; one of 512 pixels also teaches 256. `small`: the painter's size; `crop`: the side
-    of a crop at the large size; the persons of `held_out` (a share of all) are only validated on.
+    of a crop at the large size, a multiple of 8 small pixels. A share `held_out` of the persons is only validated on.
     """
 
     def __init__(

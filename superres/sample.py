@@ -19,15 +19,14 @@ from vlogger.types import Controls, Video
 class DiffusionUpscale:
     """The stage: blend, diffuse the residual, add.
 
-    `steps` calls of the network for each frame, `chunk` frames at a time (the result is the same for every chunk; a
-    network with temporal convolutions takes each clip whole). `shared` is the share of the noise's variance that all
+    `steps` calls of the network for each frame; frame by frame, so that the cutting into clips changes nothing, unless
+    the network has temporal convolutions: then clip by clip. `shared` is the share of the noise's variance that all
     frames have in common (PYoCo, arXiv 2305.10474, mixed noise): at 1 what is invented does not flicker.
     """
 
     network: Sharpener
     scheduler: object
     steps: int = 1
-    chunk: int = 2
     shared: float = 1.0
 
     def __call__(self, video: Iterable[Video], controls: ControlSequence, *, generator: Generator) -> Iterator[Video]:
@@ -35,10 +34,11 @@ class DiffusionUpscale:
         start = 0
         for clip in video:
             check_size(clip, controls.size, self.network.grain)
-            size = len(clip) if self.network.temporal else self.chunk
+            told = controls[start : start + len(clip)]
+            reach = len(clip) if self.network.temporal else 1
             pieces = [
-                self.sharpen(part, controls[start + i : start + i + len(part)], noise(start + i, len(part)))
-                for i, part in zip(range(0, len(clip), size), clip.frames.split(size), strict=True)
+                self.sharpen(clip.frames[i : i + reach], told[i : i + reach], noise(start + i, reach))
+                for i in range(0, len(clip), reach)
             ]
             yield Video(torch.cat(pieces), clip.fps)
             start += len(clip)
@@ -46,10 +46,9 @@ class DiffusionUpscale:
     def sharpen(self, frames: Tensor, controls: Controls, noise: Tensor) -> Tensor:
         """frames (t 3 h w uint8), noise (t 3 H W) -> (t 3 H W uint8)."""
         condition = {"small": frames.float() / 255, "warped": controls.warped, "visible": controls.visible}
-        axis = 0 if self.network.temporal else 1  # frames of one clip, or a batch of single frames
-        condition = {name: value.unsqueeze(axis) for name, value in condition.items()}
-        residual = sample(self.network, self.scheduler, noise.unsqueeze(axis), condition, self.steps)
-        return to_uint8(255 * (blend(**condition) + SCALE * residual).squeeze(axis))
+        condition = {name: value[None] for name, value in condition.items()}
+        residual = sample(self.network, self.scheduler, noise[None], condition, self.steps)
+        return to_uint8(255 * (blend(**condition) + SCALE * residual)[0])
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ def folder(tmp_path_factory):
 
 
 def task(folder, **settings) -> SharpenTask:
-    return SharpenTask(**{"folder": str(folder), "small": 32, "sizes": (64, 128), "crop": 32, "batch_size": 3, **settings})
+    return SharpenTask(
+        **{"folder": str(folder), "small": 32, "sizes": (64, 128), "crop": 32, "batch_size": 3, **settings}
+    )
 
 
 def test_one_large_pool_teaches_both_factors(folder):

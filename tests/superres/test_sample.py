@@ -70,10 +70,18 @@ def test_same_seed_same_bytes_other_seed_other_bytes(shared):
 
 
 @pytest.mark.parametrize("shared", [0.0, 1.0])
-def test_neither_clips_nor_chunks_change_the_bytes(shared):
-    whole = sharpened(stage(shared=shared, chunk=5), clips(5))
-    assert torch.equal(whole, sharpened(stage(shared=shared, chunk=2), clips(5)))
-    assert torch.equal(whole, sharpened(stage(shared=shared, chunk=1), clips(2, 3)))
+def test_the_cutting_into_clips_does_not_change_the_bytes(shared):
+    whole = sharpened(stage(shared=shared), clips(5))
+    assert torch.equal(whole, sharpened(stage(shared=shared), clips(2, 3)))
+
+
+def test_a_temporal_network_sees_the_clip():
+    temporal = network(temporal=True)
+    for name, parameter in temporal.named_parameters():
+        if "temporal" in name or "conv2" in name:
+            torch.nn.init.normal_(parameter, std=0.5)
+    sharpen = stage(network=temporal)
+    assert not torch.equal(sharpened(sharpen, clips(4)), sharpened(sharpen, clips(2, 2)))
 
 
 def test_new_weights_give_the_blend():

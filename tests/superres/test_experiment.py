@@ -1,0 +1,48 @@
+import torch
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+
+from superres.network import from_pretrained
+from superres.sample import Bicubic, DiffusionUpscale
+from vlogger.pools import write_made_pool
+from vlogger.types import seeded
+
+TINY = [
+    "experiment.module.denoiser.widths=[16,16]",
+    "experiment.module.denoiser.depths=[1,1]",
+    "experiment.module.task.small=16",
+    "experiment.module.task.sizes=[32,64]",
+    "experiment.module.task.crop=32",
+    "experiment.module.task.batch_size=2",
+    "experiment.ema_start=0",
+    "trainer.max_steps=2",
+    "trainer.val_check_interval=1",
+    "trainer.enable_progress_bar=false",
+    "trainer.log_every_n_steps=1",
+]
+
+
+def composed(name: str, *settings: str):
+    """The configuration of the stage alone."""
+    return compose(overrides=[f"+superres={name}", *settings]).superres
+
+
+def test_the_experiment_takes_steps_and_the_stage_reads_its_weights(tmp_path):
+    write_made_pool(tmp_path / "pool", n=4, t=1, size=64, generator=seeded(0))
+    with initialize_config_module("conf", version_base="1.3"):
+        cfg = compose("train", ["experiment=superres", f"data={tmp_path}", f"run={tmp_path / 'run'}", *TINY])
+    module = instantiate(cfg.experiment.module, _convert_="all")
+    trainer = instantiate(cfg.trainer, _convert_="all")
+    trainer.fit(module)
+    assert trainer.global_step == 2
+    assert {"val/loss", "val/psnr_2x", "val/psnr_4x_bicubic"} <= trainer.logged_metrics.keys()
+    trained = from_pretrained(tmp_path / "run" / "weights")
+    assert trained.leave.weight.abs().sum() > 0
+    with initialize_config_module("conf", version_base="1.3"):
+        for name in ("default", "paper"):
+            stage = instantiate(
+                composed(name, f"superres.network.folder={tmp_path / 'run' / 'weights'}"), _convert_="all"
+            )
+            assert isinstance(stage, DiffusionUpscale)
+            assert all(torch.equal(a, b) for a, b in zip(stage.network.parameters(), trained.parameters(), strict=True))
+        assert isinstance(instantiate(composed("bicubic")), Bicubic)
