@@ -1,0 +1,1 @@
+"""Training data: stills and clips become pools (docs/architecture.md, "Training data")."""
