@@ -159,7 +159,12 @@ def embed(body: Body, red: NDArray) -> tuple[NDArray, NDArray]:
     rims = rim_points(mouth, opened, body, _mouth_inside(body, red), skin)
     lips = pixel_points(mouth, opened, body, skin & ~_mouth_inside(body, red))
     plans = [
-        (sorted(set(range(len(pairs))) - {*LIPS, *LIDS, *IRIS}), facing_mean(views, resting, body, skin), resting, skin),
+        (
+            sorted(set(range(len(pairs))) - {*LIPS, *LIDS, *IRIS}),
+            facing_mean(views, resting, body, skin),
+            resting,
+            skin,
+        ),
         ([*OUTER_LIPS, *MIDDLE_LIPS], lips, opened, _seen(mouth, skin)),
         (INNER_LIPS, rims, opened, _seen(mouth, skin)),
         (LIDS, lids, resting, _seen(views[0], skin)),
@@ -300,7 +305,10 @@ def _drawn(body: Body, red: NDArray, vertices: NDArray, face: NDArray, bary: NDA
     focal = SIDE * DISTANCE / WIDTH
     image = Image.fromarray(seen.image)
     pen = ImageDraw.Draw(image)
-    for points, colour in ((places[:, :2] / -places[:, 2:] * (focal, -focal) + SIDE / 2, (0, 220, 0)), (seen.points, (255, 0, 0))):
+    for points, colour in (
+        (places[:, :2] / -places[:, 2:] * (focal, -focal) + SIDE / 2, (0, 220, 0)),
+        (seen.points, (255, 0, 0)),
+    ):
         for x, y in points if points is not None else ():
             pen.ellipse([x - 1.5, y - 1.5, x + 1.5, y + 1.5], fill=colour)
     return np.asarray(image)

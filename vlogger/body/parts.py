@@ -23,29 +23,35 @@ PARTS = (
     "tongue",
 )
 
+PLAIN, LIP, INSIDE = range(3)  # skin, values of a file's `mouth_region`
 _OF_FACE_PART = {1: "eyes", 2: "eyes", 3: "tongue", 4: "teeth", 5: "teeth"}  # values of a file's `face_part`
 _LIP_DEPTH = 0.012  # metres behind its contour that a lip reaches before it is the inside of the mouth
 _MOUTH_DEPTH = 0.07  # metres
 
 
-def part_of_faces(
-    template: NDArray, faces: NDArray, weights: NDArray, face_part: NDArray, lip_contour: NDArray | None
-) -> NDArray[np.int64]:
+def part_of_faces(faces: NDArray, weights: NDArray, face_part: NDArray, region: NDArray) -> NDArray[np.int64]:
     """Index into `PARTS` of every triangle.
 
-    template (V, 3) metres, faces (F, 3), weights (V, 55), face_part (F,) as in `smplx.Body`, lip_contour (n, 3): points
-    around the outer rim of the lips in order, None when unknown (then there are no lips and no inside of the mouth).
+    faces (F, 3), weights (V, 55), face_part (F,) as in `smplx.Body`, region (F,): `LIP`, `INSIDE` the mouth or `PLAIN`.
     """
     scores = np.stack([weights[:, _joints_of(name)].sum(1) for name in PARTS], axis=1)
     part = scores[faces].sum(1).argmax(1)
-    if lip_contour is not None:
-        mouth = (face_part == 0) & _behind(template[faces].mean(1), lip_contour)
-        lips = mouth & _near_contour(template[faces].mean(1), lip_contour)
-        part[mouth] = PARTS.index("teeth")
-        part[lips] = PARTS.index("lips")
+    part[region == LIP] = PARTS.index("lips")
+    part[region == INSIDE] = PARTS.index("teeth")
     for value, name in _OF_FACE_PART.items():
         part[face_part == value] = PARTS.index(name)
     return part.astype(np.int64)
+
+
+def mouth_region(template: NDArray, faces: NDArray, face_part: NDArray, contour: NDArray) -> NDArray[np.int64]:
+    """(F,) which skin is lip and which lies behind, told from points around the outer rim of the lips.
+
+    template (V, 3) metres, contour (n, 3) in order. A guess for files that do not say it themselves.
+    """
+    middle = template[faces].mean(1)
+    mouth = (face_part == 0) & _behind(middle, contour)
+    lips = mouth & _near_contour(middle, contour)
+    return np.where(lips, LIP, np.where(mouth, INSIDE, PLAIN))
 
 
 def _joints_of(part: str) -> list[int]:

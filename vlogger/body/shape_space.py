@@ -96,7 +96,9 @@ def read_face_sliders(data: Path, count: int) -> list[tuple[NDArray, NDArray]]:
         for category in sections.get(section, {}).get("categories", []):
             names = category.get("opposites")
             if names:
-                ends.append(tuple(_slider_end(folder / section, names, sign, count) for sign in ("positive", "negative")))
+                ends.append(
+                    tuple(_slider_end(folder / section, names, sign, count) for sign in ("positive", "negative"))
+                )
     return [pair for pair in ends if pair[0].any() or pair[1].any()]
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vlogger.body.landmarks import OUTER_LIPS, mediapipe_from_ibug, points_on_faces
-from vlogger.body.parts import part_of_faces
+from vlogger.body.landmarks import mediapipe_from_ibug, points_on_faces
+from vlogger.body.parts import mouth_region, part_of_faces
 from vlogger.body.skeleton import JOINTS, PARENTS
 from vlogger.errors import UserError
 
@@ -111,7 +111,7 @@ def load_body(path: str | Path | None = None, num_betas: int | None = None) -> B
     posedirs, face_part = arrays["posedirs"], arrays.get("face_part", np.zeros(len(faces))).astype(np.int64)
     lmk68_faces, lmk68_bary = _ibug(arrays)
     mp_faces, mp_bary = _mediapipe(arrays, lmk68_faces, lmk68_bary)
-    part = part_of_faces(template, faces, weights, face_part, _lip_contour(template, faces, arrays))
+    part = part_of_faces(faces, weights, face_part, _mouth(arrays, template, faces, face_part))
     return Body(
         v_template=torch.from_numpy(template),
         faces=torch.from_numpy(faces),
@@ -170,7 +170,10 @@ def _renumber(place: Tensor, ids: Tensor) -> Tensor:
 def _read(path: Path) -> dict[str, np.ndarray]:
     """The arrays that a body needs, shapes checked."""
     needed = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights", "lmk_faces_idx", "lmk_bary_coords")
-    extra = ("dynamic_lmk_faces_idx", "dynamic_lmk_bary_coords", "expression_names", "face_part", "mp_faces", "mp_bary")
+    extra = (
+        *("dynamic_lmk_faces_idx", "dynamic_lmk_bary_coords", "mp_faces", "mp_bary"),
+        *("expression_names", "face_part", "mouth_region"),
+    )
     cure = "give the .npz of an SMPL-X model (SMPLX_NEUTRAL.npz), or nothing to use the open body"
     if not path.is_file():
         raise UserError(f"There is no body model at {path}: {cure}.")
@@ -214,11 +217,11 @@ def _mediapipe(arrays: dict[str, np.ndarray], face68: np.ndarray, bary68: np.nda
     return arrays["mp_faces"].astype(np.int64), arrays["mp_bary"].astype(np.float32)
 
 
-def _lip_contour(template: np.ndarray, faces: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
-    """(n, 3) the outer rim of the lips, from MediaPipe's points where there are any, else from iBUG's."""
-    if "mp_faces" in arrays:
-        ring = list(OUTER_LIPS)
-        return points_on_faces(template, faces, arrays["mp_faces"][ring], arrays["mp_bary"][ring])
+def _mouth(arrays: dict[str, np.ndarray], template: np.ndarray, faces: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """(F,) lips and inside of the mouth as the file has them, else told from the iBUG points, else none."""
+    if "mouth_region" in arrays:
+        return arrays["mouth_region"]
     face, bary = (values[_IBUG_MOUTH] for values in _ibug(arrays))
-    contour = points_on_faces(template, faces, face, bary)
-    return contour if len(np.unique(face)) > 2 else None
+    if len(np.unique(face)) < 3:
+        return np.zeros(len(faces), np.int64)
+    return mouth_region(template, faces, part, points_on_faces(template, faces, face, bary))
