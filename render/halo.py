@@ -1,0 +1,91 @@
+"""The motion of what the mesh does not have (hair, hats, collars, air): the body's, carried outwards and faded to none.
+
+Fields are displacements in pixels from a pixel of the new frame to its place in the photo, arrays (h, w, 2) float32.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+RIM = 0.08  # how far inside its outline the body lends its motion to the halo, in halo widths
+HIDDEN_TRUST = 0.25  # weight of rim pixels whose skin the photo does not show
+NO_FOLD = 2.5  # a halo is at least this many times as wide as it moves: the background is stretched, never folded
+REST, GO = 0.05, 0.3  # pixels at 128: less motion than REST is none, so that the far background stands still
+LOCAL = 6.0  # how soon the push-pull takes a known neighbour for the whole truth
+
+
+def depth_inside(body: NDArray) -> NDArray:
+    """(h,w) bool -> distance of each body pixel to the nearest pixel that is none (0 off the body)."""
+    return cv2.distanceTransform(body.astype(np.uint8), cv2.DIST_L2, 5)
+
+
+def add_halo(field: NDArray, body: NDArray, seen: NDArray, reach: NDArray, photo_inside: NDArray) -> NDArray:
+    """The field, known on the body (h,w) bool, made whole.
+
+    seen (h,w): 1 where the photo shows the skin; reach (h,w): how far the halo of a body pixel extends (pixels): there
+    about half of the rim's displacement is left, beyond 1.5 reach none; photo_inside (h,w): `depth_inside` of the
+    photo's body.
+    """
+    if not body.any() or not field.any():
+        return field
+    inside = depth_inside(body)
+    rim = body & (inside <= np.maximum(1.5, RIM * reach))
+    weight = rim * (HIDDEN_TRUST + (1 - HIDDEN_TRUST) * seen)
+    lent = outline_to_outline(field, rim, inside, photo_inside)
+    spread = push_pull(np.dstack([lent, reach]), weight.astype(np.float32))
+    distance = cv2.distanceTransform(1 - body.astype(np.uint8), cv2.DIST_L2, 5) - 0.5
+    length = cv2.magnitude(spread[..., 0], spread[..., 1])
+    width = 1.5 * np.maximum(spread[..., 2], NO_FOLD * length)
+    unit = len(field) / 128
+    share = (1 - smoothstep(distance / np.maximum(width, 1e-3))) * smoothstep((length / unit - REST) / (GO - REST))
+    return np.where(body[..., None], field, spread[..., :2] * share[..., None])
+
+
+def outline_to_outline(field: NDArray, rim: NDArray, inside: NDArray, photo_inside: NDArray) -> NDArray:
+    """The rim's displacements, changed so that its distance to the outline is the same in the photo.
+
+    When a head turns, skin of its old inside becomes its outline; the air and hair beside that must still come from
+    beside the photo's outline, not from the face. Differences below a pixel are left alone (nothing flickers).
+    """
+    rows, columns = np.nonzero(rim)
+    place = columns + field[rows, columns, 0], rows + field[rows, columns, 1]
+    here = _read(photo_inside, *place)
+    excess = np.maximum(here - inside[rows, columns] - 1, 0)
+    if not excess.any():
+        return field
+    slopes = (cv2.Scharr(photo_inside, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
+    outwards = -np.stack([_read(slope, *place) for slope in slopes], 1)
+    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
+    lent = field.copy()
+    lent[rows, columns] += outwards * excess[:, None]
+    return lent
+
+
+def _read(values: NDArray, columns: NDArray, rows: NDArray) -> NDArray:
+    """values (h,w) interpolated at n places."""
+    return cv2.remap(values, columns[None].astype(np.float32), rows[None].astype(np.float32), cv2.INTER_LINEAR)[0]
+
+
+def push_pull(values: NDArray, weight: NDArray) -> NDArray:
+    """Fill values (h,w,c) where weight (h,w) is 0 with a smooth average of the nearest known ones.
+
+    Gortler et al., The Lumigraph (1996), 3.4.2: average down to one pixel, then fill from the coarse levels upwards.
+    """
+    levels = [np.dstack([values * weight[..., None], weight])]
+    while max(levels[-1].shape[:2]) > 1:
+        height, width = ((n + 1) // 2 for n in levels[-1].shape[:2])
+        levels.append(cv2.resize(levels[-1], (width, height), interpolation=cv2.INTER_AREA).reshape(height, width, -1))
+    filled = levels[-1][..., :-1] / np.maximum(levels[-1][..., -1:], 1e-12)
+    for level in levels[-2::-1]:
+        known = level[..., -1:]
+        height, width = level.shape[:2]
+        coarse = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1)
+        confidence = np.minimum(1, LOCAL * known)
+        filled = confidence * (level[..., :-1] / np.maximum(known, 1e-12)) + (1 - confidence) * coarse
+    return filled
+
+
+def smoothstep(x: NDArray) -> NDArray:
+    """0 below 0, 1 above 1, smooth between."""
+    x = np.clip(x, 0, 1)
+    return x * x * (3 - 2 * x)
