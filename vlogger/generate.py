@@ -89,30 +89,35 @@ def run(cfg: DictConfig) -> None:
     cfg.fps = float(cfg.fps)
     import torch
 
+    from vlogger.record import write_record
+
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     with ExitStack() as stack:
+        sound = stack.enter_context(sound_file(cfg))
+        inputs = load_inputs(cfg, sound)
         files = {key: stack.enter_context(output(cfg[key])) for key in ("out", *SAVED) if cfg[key]}
         record_file = stack.enter_context(output(str(Path(cfg.out).with_suffix(".json"))))
-        sound = stack.enter_context(sound_file(cfg))
-        cost = make(cfg, files, record_file, sound)
+        vlogger, cost = make(cfg, files, inputs, sound)
+        write_record(record_file, {**facts(cfg, vlogger, sound), **cost})
     print(summary(cfg, cost))
 
 
-def make(cfg: DictConfig, files: dict[str, Path], record_file: Path, sound: Path | None) -> dict[str, Any]:
-    """Write the video, what was asked for beside it, and the record; returns what it cost."""
+def make(
+    cfg: DictConfig, files: dict[str, Path], inputs: tuple["Portrait", "Audio"], sound: Path | None
+) -> tuple["Vlogger", dict[str, Any]]:
+    """Write the video and what was asked for beside it; returns the bare stages, and what it cost."""
     from time import perf_counter
 
     from vlogger.io_video import write_video
     from vlogger.progress import Progress
-    from vlogger.record import peak_memory, write_record
+    from vlogger.record import peak_memory
 
     begin, progress = perf_counter(), Progress()
-    portrait, audio = load_inputs(cfg, sound)
     with progress.clock("load"):
         vlogger = build(cfg)
     pipeline = watched(saving(vlogger, files), progress)
-    clips = pipeline(portrait, audio, size=None if cfg.size == "source" else cfg.size, seed=cfg.seed)
+    clips = pipeline(*inputs, size=None if cfg.size == "source" else cfg.size, seed=cfg.seed)
     with progress.clock("write"):
         frames, fps = write_video(files["out"], clips, sound)
     cost = {
@@ -122,8 +127,7 @@ def make(cfg: DictConfig, files: dict[str, Path], record_file: Path, sound: Path
         "wall_seconds": perf_counter() - begin,
         "peak_memory_bytes": peak_memory(),
     }
-    write_record(record_file, {**facts(cfg, vlogger, sound), **cost})
-    return cost
+    return vlogger, cost
 
 
 def check(cfg: DictConfig) -> None:

@@ -8,7 +8,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -35,19 +35,32 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary name in the folder of `path`: it gets the final name when the block ends well, else it vanishes."""
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    """A temporary name in the folder of `path`: it gets the final name when the block ends well, else it vanishes.
+
+    Folders that are missing are made, and unmade when the block fails.
+    """
     if path.is_dir():
         raise UserError(f"cannot write {path}: it is a folder; name a file")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
-        yield part
         with disk_errors(path):
-            os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.touch()
+        yield part
+        if part.stat().st_size:
+            with disk_errors(path):
+                os.replace(part, path)
+        else:
+            log.warning("%s is not written: the stage that makes it was not needed", path)
+            part.unlink()
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 def existing(path: str | Path, what: str) -> Path:
@@ -133,7 +146,7 @@ def in_srgb(image: Image.Image, path: Path) -> Image.Image:
         if "sRGB" in ImageCms.getProfileDescription(profile):
             return image.convert("RGB")
         converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except ImageCms.PyCMSError as error:
+    except (ImageCms.PyCMSError, OSError) as error:
         log.warning("the colour profile in %s cannot be used (%s); its colours are taken as sRGB", path, error)
         return image.convert("RGB")
     assert converted is not None

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -31,16 +33,17 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def load_audio(path: str | Path) -> Audio:
-    """The first sound track of any container that FFmpeg reads, as mono at its own rate; time 0 is its first sample.
+    """The first sound track of any container that FFmpeg reads, as mono (the mean of its channels) at its
+    own rate; time 0 is its first sample.
 
     Silent, broken, or less than `SHORTEST` seconds: `UserError`.
     """
     path = existing(path, "a sound or video file")
     with opened(path) as container:
         rate = container.streams.audio[0].rate
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-        blocks = [block.to_ndarray()[0] for frame in decoded(container) for block in resampler.resample(frame)]
-        blocks += [block.to_ndarray()[0] for block in resampler.resample(None)] if blocks else []
+        resampler = av.AudioResampler(format="fltp", rate=rate)
+        blocks = [block.to_ndarray().mean(0) for frame in decoded(container) for block in resampler.resample(frame)]
+        blocks += [block.to_ndarray().mean(0) for block in resampler.resample(None)] if blocks else []
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     check(samples, rate, path)
     return Audio(torch.from_numpy(np.clip(samples, -1, 1)), rate)
@@ -130,12 +133,13 @@ def copied(path: Path, stream: av.AudioStream) -> Iterator[av.Packet]:
 
 
 def encoded(path: Path, stream: av.AudioStream) -> Iterator[av.Packet]:
-    """The decoded sound through the AAC encoder of `stream`."""
+    """The decoded sound through the AAC encoder of `stream`; times tell the muxer to skip the encoder's delay."""
     with opened(path) as container:
         resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
-        for frame in decoded(container):
+        begin = 0
+        for frame in chain(decoded(container), [None]):
             for block in resampler.resample(frame):
+                block.pts, block.time_base = begin, Fraction(1, stream.rate)
+                begin += block.samples
                 yield from stream.encode(block)
-        for block in resampler.resample(None):
-            yield from stream.encode(block)
     yield from stream.encode(None)

@@ -81,9 +81,9 @@ def read_arrays(path: str | Path, keys: Sequence[str]) -> Mapping[str, np.ndarra
     """The arrays of an .npz, all `keys` among them."""
     path = existing(path, "an .npz file")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is not an .npz file of numbers; write it with numpy.savez") from error
     missing = [key for key in keys if key not in arrays]
     if missing:

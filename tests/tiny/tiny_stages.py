@@ -14,9 +14,10 @@ from vlogger.types import Audio, Controls, Motion, Portrait, Subject, Video, fra
 
 @dataclass(frozen=True)
 class Standing:
-    """See: the template body, its head in the middle of the picture, 2.5 heads to the shorter side."""
+    """See: the template body, its head in the middle of the picture, `distance` metres away."""
 
     body: Body
+    distance: float = 1.1
 
     def __call__(self, portrait: Portrait) -> Subject:
         height, width = portrait.image.shape[1:]
@@ -24,7 +25,7 @@ class Standing:
         rotations = torch.eye(3).expand(len(JOINTS), 3, 3)
         betas, expression = torch.zeros(self.body.shapedirs.shape[-1]), torch.zeros(self.body.exprdirs.shape[-1])
         joints = pose(self.body, betas, rotations[None], expression[None], torch.zeros(1, 3)).joints[0]
-        translation = -joints[joint_index("head")] + torch.tensor([0.0, 0.0, -1.1])
+        translation = -joints[joint_index("head")] + torch.tensor([0.0, 0.0, -self.distance])
         intrinsics = torch.tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
         return Subject(portrait, betas, rotations, expression, translation, intrinsics)
 
@@ -74,7 +75,8 @@ class FlatControls:
         s = self.size
         one = torch.zeros(t, 1, s, s)
         one[..., s // 4 : 3 * s // 4, s // 4 : 3 * s // 4] = 1
-        return Controls(torch.zeros(t, 3, s, s), torch.zeros(t, 12, s, s), self.photo.repeat(t, 1, 1, 1), one, one, self.fps)
+        surface, parts = torch.zeros(t, 3, s, s), torch.zeros(t, 12, s, s)
+        return Controls(surface, parts, self.photo.repeat(t, 1, 1, 1), one, one, self.fps)
 
 
 @dataclass(frozen=True)
