@@ -6,6 +6,7 @@ teach everything. *Spoken* clips have `phones` and `ends` (`motion.speech_data`)
 """
 
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from vlogger.errors import UserError
 from vlogger.types import Audio, Motion
 
 SPOKEN_FPS = 100.0  # at which computed mouth curves are stored
+PHONES_LATE = 0.05  # seconds by which the synthesiser's phones lie behind its sound: 0.04 for s z ʃ, 0.05 for vowels
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def load_clip(path: Path) -> Clip:
 
 def load_clips(folder: str | Path) -> list[Clip]:
     """All clips below a folder, in the order of their paths; UserError when there are none."""
-    paths = sorted(Path(folder).rglob("*.npz"))
+    paths = sorted(map(Path, glob(f"{folder}/**/*.npz", recursive=True)))  # links are followed
     if not paths:
         raise UserError(
             f"There are no motion clips (*.npz) in {folder}: make some with vlogger.curate, or set data=FOLDER."
@@ -95,6 +97,6 @@ def tracked_motion(arrays: dict[str, np.ndarray]) -> Motion:
 def spoken_motion(arrays: dict[str, np.ndarray]) -> Motion:
     """The mouth that belongs to the phones, at 100 Hz; everything else at rest."""
     times = (np.arange(max(1, round(float(arrays["ends"][-1]) * SPOKEN_FPS))) + 0.5) / SPOKEN_FPS
-    expression = curves(arrays["phones"].tolist(), arrays["ends"].tolist(), times)
+    expression = curves(arrays["phones"].tolist(), arrays["ends"].tolist(), times + PHONES_LATE)
     still = torch.eye(3).expand(len(times), 55, 3, 3)
     return Motion(still, torch.from_numpy(expression).float(), torch.zeros(len(times), 3), SPOKEN_FPS)

@@ -62,6 +62,14 @@ def pick(count: int, generator: torch.Generator) -> int:
     return int(torch.randint(count, (), generator=generator))
 
 
+def split(clips: list[Clip]) -> tuple[list[Clip], list[Clip]]:
+    """To train on, and every 20th of each kind to validate on; all of them when there are too few."""
+    kinds = ([clip for clip in clips if clip.spoken == spoken] for spoken in (False, True))
+    numbered = [(number, clip) for kind in kinds for number, clip in enumerate(kind)]
+    held = [clip for number, clip in numbered if number % 20 == 19]
+    return [clip for number, clip in numbered if number % 20 != 19], held or clips
+
+
 def cut(power: Tensor, start: float, seconds: float) -> Tensor:
     """Mel power from `start` on for `seconds`, nothing (0) outside the recording."""
     first, last = round(start * COLUMNS_PER_SECOND), round((start + seconds) * COLUMNS_PER_SECOND)
@@ -73,7 +81,7 @@ class SpeechMotion:
     """The task of the motion network: batches of `size` stretches of `shortest` to `longest` frames.
 
     Tracked and spoken recordings are drawn with equal chance when there are both (`spoken` sets the share). Every
-    20th clip is kept for validation. Spoken recordings teach the mouth only; their other features are borrowed from a
+    20th clip of each is kept for validation. Spoken recordings teach the mouth only; their other features are borrowed from a
     tracked one, uncounted, so that nothing but the sound tells the two kinds apart.
     """
 
@@ -89,10 +97,8 @@ class SpeechMotion:
         fps: tuple[float, float] = (20.0, 30.0),
     ):
         self.space, self.size, self.lengths, self.spoken, self.fps = space, size, (shortest, longest), spoken, fps
-        clips = load_clips(data)
-        held = clips[::20]
-        chosen = [clip for index, clip in enumerate(clips) if index % 20] or clips
-        self.recordings = [record(clip, speed) for clip in chosen for speed in speeds]
+        trained, held = split(load_clips(data))
+        self.recordings = [record(clip, speed) for clip in trained for speed in speeds]
         self.held = [record(clip, 1.0) for clip in held]
 
     def batch(self, generator: torch.Generator) -> Batch:

@@ -98,7 +98,7 @@ class MotionTransformer(ModelMixin, ConfigMixin):
             nn.Linear(HEARD * BINS, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width)
         )
         self.embed_step = TimeEmbedding(width)
-        self.layers = nn.ModuleList(Layer(width, heads, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(Layer(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.head = zero_(nn.Linear(width, size))
 
@@ -123,7 +123,7 @@ class MotionTransformer(ModelMixin, ConfigMixin):
         token = token + self.embed_step(steps.flatten()).unflatten(0, (batch, frames))
         position = rotary(condition["time"], self.head.in_features // self.config["heads"])
         mask = causal_mask(frames, self.config["reach"], noisy.device)
-        for layer in self.layers:
+        for layer in self.blocks:
             token = layer(token, position, mask)
         return self.head(self.norm(token))
 

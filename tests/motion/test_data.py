@@ -1,0 +1,201 @@
+"""Clips, augmentation, batches; and that training on them teaches."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+from motion.audio import BINS, HEARD, SAMPLE_RATE, hear
+from motion.augment import add_noise, augment, band, equalise, gain, mask_bins, reverberate
+from motion.clips import load_clip, load_clips, save_clip
+from motion.data import Recording, SpeechMotion, cut, interpolate, measured_scales, record
+from motion.features import MOUTH, FeatureSpace
+from motion.loss import MotionLoss, smoothness, velocity
+from motion.network import MotionTransformer
+from motion.report import Agreement, Preview, correlation
+from vlogger.body.rotation import axis_angle_to_matrix
+from vlogger.diffusion.loss import noise_levels
+from vlogger.errors import UserError
+from vlogger.types import Audio, Motion, seeded
+
+SPACE = FeatureSpace(("head",), {}, {"": 0.1})
+
+
+def clip(seconds: float = 3.0, seed: int = 0) -> tuple[Audio, Motion]:
+    """Syllables: noise whose loudness is the jaw."""
+    chance, frames = seeded(seed), round(seconds * 25)
+    jaw = (0.5 + 0.5 * torch.sin(torch.arange(frames) * 0.6 + 6 * torch.rand((), generator=chance))) * 0.4
+    expression = torch.zeros(frames, 52)
+    expression[:, 0] = jaw
+    loud = torch.nn.functional.interpolate(jaw[None, None], round(seconds * SAMPLE_RATE), mode="linear")[0, 0]
+    samples = loud * torch.randn(len(loud), generator=chance).clamp(-2, 2)
+    turns = axis_angle_to_matrix(0.05 * torch.randn(frames, 55, 3, generator=chance))
+    return Audio(samples, SAMPLE_RATE), Motion(turns, expression, torch.zeros(frames, 3), 25.0)
+
+
+def spoken(path) -> None:
+    chance = np.random.default_rng(0)
+    samples = (3000 * chance.standard_normal(24000)).astype(np.int16)
+    np.savez(path, samples=samples, sample_rate=24000, phones=["", "m", "a", ""], ends=[0.2, 0.4, 0.7, 1.0])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number in range(3):
+        save_clip(tmp_path / f"tracked{number}.npz", *clip(seed=number))
+    (tmp_path / "deeper").mkdir()
+    spoken(tmp_path / "deeper" / "spoken.npz")
+    return tmp_path
+
+
+def test_clips_come_back(folder):
+    audio, motion = clip(seed=1)
+    again = load_clip(folder / "tracked1.npz")
+    assert not again.spoken and again.duration == 3
+    torch.testing.assert_close(again.motion.rotations, motion.rotations)
+    torch.testing.assert_close(again.samples, audio.samples.clamp(-1, 1), atol=1e-4, rtol=0)
+    clips = load_clips(folder)
+    assert [c.spoken for c in clips] == [True, False, False, False]
+    assert clips[0].known(SPACE).sum() == len(MOUTH) and clips[1].known(SPACE).all()
+
+
+def test_other_files_are_refused(tmp_path):
+    with pytest.raises(UserError, match="no motion clips"):
+        load_clips(tmp_path)
+    np.savez(tmp_path / "x.npz", a=1)
+    with pytest.raises(UserError, match="not a training clip"):
+        load_clips(tmp_path)
+
+
+@pytest.mark.parametrize("change", [gain, equalise, band, reverberate, add_noise, augment, mask_bins])
+def test_augmentation_keeps_length_and_is_repeatable(change):
+    power = torch.rand(57, BINS, generator=seeded(0))
+    changed, again = change(power, seeded(3)), change(power, seeded(3))
+    assert changed.shape == power.shape and torch.equal(changed, again) and changed.isfinite().all()
+    if change is not mask_bins:
+        assert (changed >= 0).all()
+
+
+def test_augmentation_keeps_the_onset():
+    power = torch.zeros(100, BINS)
+    power[40:60] = 1.0
+    for seed in range(20):
+        assert int(augment(power, seeded(seed)).mean(1).diff().argmax()) == 39
+
+
+def test_interpolation_hits_the_samples_and_holds_the_ends():
+    values = torch.arange(5.0)[:, None]
+    places = torch.tensor([-1.0, 0.5, 1.0, 2.5, 4.5, 9.0], dtype=torch.float64)
+    torch.testing.assert_close(interpolate(values, places)[:, 0], torch.tensor([0.0, 0.0, 0.5, 2.0, 4.0, 4.0]))
+
+
+def test_cut_fills_with_nothing():
+    power = torch.ones(100, BINS)
+    assert cut(power, -0.5, 2.0).sum(1).nonzero().flatten().tolist() == list(range(50, 150))
+    assert cut(power, 5.0, 1.0).shape == (100, BINS) and cut(power, -9.0, 1.0).sum() == 0
+
+
+def test_sound_and_motion_stay_together_at_every_speed(folder):
+    task = SpeechMotion(str(folder), SPACE, size=2, speeds=(1.0,))
+    source = load_clip(folder / "tracked1.npz")
+    for speed in (0.8, 1.0, 1.25):
+        recording: Recording = record(source, speed)
+        assert abs(len(recording.power) / 100 - recording.duration) < 0.02
+        row = task.row(recording, task.recordings, 60, 24.0, False, seeded(2))
+        loud = row.audio.unflatten(1, (HEARD, BINS))[:, HEARD // 2].mean(1)
+        inside = row.weight[:, -1] > 0
+        assert correlation(row.features[inside, 0], loud[inside]) > 0.8
+
+
+def test_batches_are_repeatable_and_masked(folder):
+    task = SpeechMotion(str(folder), SPACE, size=6, shortest=20, longest=30, speeds=(1.0,))
+    first, again = task.batch(seeded(1)), task.batch(seeded(1))
+    assert torch.equal(first.clean, again.clean)
+    assert all(torch.equal(value, again.condition[name]) for name, value in first.condition.items())
+    assert 20 <= first.clean.shape[1] <= 30
+    assert (first.weight * first.condition["given"] == 0).all(), "what is given is not asked for"
+    teaches_mouth_only = (first.weight[..., SPACE.only(MOUTH) == 0] == 0).all(dim=(1, 2))
+    assert 0 < teaches_mouth_only.sum() < 6
+    assert all(len(batch.clean) for batch in task.validation())
+
+
+def test_borrowed_features_leave_the_mouth(folder):
+    task = SpeechMotion(str(folder), SPACE, size=2, speeds=(1.0,))
+    features = torch.full((10, SPACE.size), 7.0)
+    mixed = task.borrow(features, task.recordings, torch.arange(10).double() / 25, seeded(0))
+    mouth = SPACE.only(MOUTH) > 0
+    assert (mixed[:, mouth] == 7).all() and (mixed[:, ~mouth] != 7).all()
+
+
+def test_temporal_losses_equal_loops():
+    chance = seeded(0)
+    made, true = (torch.randn(2, 5, 3, generator=chance) for _ in range(2))
+    weight = (torch.rand(2, 5, 3, generator=chance) > 0.3).float()
+    for loss, target in ((smoothness, 0 * true), (velocity, true)):
+        total = count = 0.0
+        for b in range(2):
+            for t in range(4):
+                for d in range(3):
+                    w = float(weight[b, t, d] * weight[b, t + 1, d])
+                    total += (
+                        w * float((made[b, t + 1, d] - made[b, t, d]) - (target[b, t + 1, d] - target[b, t, d])) ** 2
+                    )
+                    count += w
+        torch.testing.assert_close(float(loss(made, true, weight)), total / count, atol=1e-5, rtol=1e-5)
+
+
+def test_loss_weights_face_and_body_apart():
+    made, true = torch.randn(1, 6, SPACE.size, generator=seeded(0)), torch.zeros(1, 6, SPACE.size)
+    parts = MotionLoss(SPACE, 2.0, 3.0)(made, true, torch.ones_like(made))
+    expected = parts["diff"] + 2 * parts["temporal_face"] + 3 * parts["temporal_body"]
+    torch.testing.assert_close(parts["loss"], expected)
+    made[..., SPACE.face] = 0
+    assert MotionLoss(SPACE, 2.0, 3.0)(made, true, torch.ones_like(made))["temporal_face"] == 0
+
+
+def test_scales_are_root_mean_squares(folder):
+    scales = measured_scales(load_clips(folder), SPACE)
+    jaw = torch.cat([c.motion.expression[:, 0] for c in load_clips(folder) if not c.spoken])
+    assert abs(scales["jawOpen"] - float(jaw.square().mean().sqrt())) < 1e-3
+
+
+def test_a_tiny_network_learns_a_tiny_batch(folder):
+    task = SpeechMotion(str(folder), SPACE, size=4, shortest=40, longest=40, spoken=0.0, speeds=(1.0,))
+    torch.manual_seed(0)
+    network = MotionTransformer(width=32, layers=1, heads=2, dropout=0.0, joints=("head",), scale={"": 0.1})
+    scheduler = DDIMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="sample", clip_sample=False)
+    loss, optimizer = MotionLoss(SPACE, 0.5, 0.5), torch.optim.Adam(network.parameters(), 3e-3)
+    batch, chance, history = task.batch(seeded(0)), seeded(1), []
+    for _ in range(60):
+        step = noise_levels(4, scheduler, chance)
+        noisy = scheduler.add_noise(batch.clean, torch.randn(batch.clean.shape, generator=chance), step)
+        value = loss(network(noisy, step, batch.condition), batch.clean, batch.weight)["loss"]
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        history.append(float(value.detach()))
+    assert sum(history[-10:]) < 0.5 * sum(history[:10])
+
+
+def test_reports(folder):
+    task = SpeechMotion(str(folder), SPACE, size=4, spoken=0.0, speeds=(1.0,))
+    batch = task.validation()[0]
+    assert Agreement(SPACE)(batch.clean, batch)["r_jaw"] > 0.5
+    assert abs(float(Agreement(SPACE)(torch.zeros_like(batch.clean), batch)["r_jaw"])) < 1e-3
+    network = MotionTransformer(width=32, layers=1, heads=2, joints=("head",), scale={"": 0.1}).eval()
+    scheduler = DDIMScheduler(prediction_type="sample", clip_sample=False)
+    picture = Preview(scheduler, steps=1)(network, task)
+    assert picture.shape[0] == 3 and picture.min() >= 0 and picture.max() <= 1
+
+
+def test_hearing_is_the_same_in_training_and_in_use(folder):
+    """The row's sound of an unchanged recording is what the stage would hear."""
+    task = SpeechMotion(str(folder), SPACE, size=2, speeds=(1.0,))
+    source = dataclasses.replace(load_clip(folder / "tracked0.npz"))
+    times = torch.arange(10).double() / 25
+    row = task.sound(record(source, 1.0), 0.5, 0.4, times, False, seeded(0))
+    from motion.audio import windows
+
+    torch.testing.assert_close(row, windows(hear(source.samples, SAMPLE_RATE), times + 0.5), atol=0.1, rtol=0)

@@ -1,0 +1,110 @@
+"""Laws of the motion network: causality, positions, known frames, checkpoints."""
+
+import pytest
+import torch
+
+from motion.audio import BINS, HEARD, frame_times, windows
+from motion.network import MotionTransformer, causal_mask, load_network
+from vlogger.errors import UserError
+
+
+def tiny(reach: int = 64, seed: int = 0) -> MotionTransformer:
+    torch.manual_seed(seed)
+    network = MotionTransformer(width=32, layers=2, heads=2, dropout=0.0, reach=reach)
+    torch.nn.init.normal_(network.head.weight, std=0.3)
+    return network.eval()
+
+
+def inputs(network: MotionTransformer, frames: int = 10, seed: int = 0) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    chance = torch.Generator().manual_seed(seed)
+    size = network.space.size
+    condition = {
+        "audio": torch.randn(2, frames, HEARD * BINS, generator=chance),
+        "time": (torch.arange(frames) / 25).expand(2, frames),
+        "past": torch.randn(2, frames, size, generator=chance),
+        "given": torch.zeros(2, frames, 1),
+    }
+    return torch.randn(2, frames, size, generator=chance), condition
+
+
+@pytest.mark.parametrize("name", ["noisy", "audio", "past", "given"])
+def test_a_frame_depends_on_itself_and_the_past_only(name):
+    network = tiny()
+    noisy, condition = inputs(network)
+    condition["given"] = torch.full_like(condition["given"], 0.7)
+    watched = (noisy if name == "noisy" else condition[name]).requires_grad_()
+    if name == "noisy":
+        condition["given"] = torch.zeros_like(condition["given"])
+    network(noisy, torch.tensor([500, 500]), condition)[:, 4].sum().backward()
+    assert watched.grad is not None
+    reached = watched.grad.abs().sum(dim=(0, 2)) > 0
+    assert reached[:5].all() and not reached[5:].any()
+
+
+def test_sound_is_heard_no_further_ahead_than_documented():
+    network = tiny()
+    noisy, condition = inputs(network)
+    mel = torch.randn(60, BINS, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    condition["audio"] = windows(mel, frame_times(10, 25)).expand(2, -1, -1)
+    network(noisy, 500, condition)[:, 4].sum().backward()
+    assert mel.grad is not None
+    last = int((mel.grad.abs().sum(1) > 0).nonzero().max())
+    assert last == round((4.5 / 25) * 100) + 12
+
+
+def test_nothing_is_seen_beyond_the_reach():
+    mask = causal_mask(6, 3, torch.device("cpu"))
+    for row in range(6):
+        for column in range(6):
+            assert bool(mask[row, column]) == (0 <= row - column < 3)
+
+
+def test_only_time_differences_count():
+    network = tiny()
+    noisy, condition = inputs(network)
+    later = {**condition, "time": condition["time"] + 3.0}
+    torch.testing.assert_close(network(noisy, 500, condition), network(noisy, 500, later), atol=1e-4, rtol=1e-4)
+    slower = {**condition, "time": condition["time"] * 2}
+    assert (network(noisy, 500, condition) - network(noisy, 500, slower)).abs().max() > 1e-3
+
+
+def test_known_frames_replace_the_noisy_ones():
+    network = tiny()
+    noisy, condition = inputs(network)
+    condition["given"][:, :4] = 1
+    changed = noisy.clone()
+    changed[:, :4] += 1
+    torch.testing.assert_close(network(noisy, 900, condition), network(changed, 900, condition))
+    first, second = (network(noisy, step, condition)[:, :4] for step in (900, 100))
+    torch.testing.assert_close(first, second)  # known frames are at step 0 whatever the others' is
+
+
+def test_checkpoint_round_trip(tmp_path):
+    torch.manual_seed(1)
+    network = MotionTransformer(
+        width=32, layers=1, heads=2, joints=("head",), keep={"brow": 1.0}, scale={"jaw": 0.2}
+    ).eval()
+    network.save_pretrained(tmp_path)
+    again = load_network(tmp_path)
+    assert again.space == network.space and again.space.joints == ("head",)
+    noisy, condition = inputs(network)
+    torch.testing.assert_close(again(noisy, 10, condition), network(noisy, 10, condition))
+    assert not again.training
+
+
+def test_shipped_size():
+    with pytest.raises(UserError, match="no motion weights") if not shipped() else nothing():
+        network = load_network()
+        assert sum(parameter.numel() for parameter in network.parameters()) <= 5_000_000
+
+
+def shipped() -> bool:
+    from motion.network import WEIGHTS
+
+    return (WEIGHTS / "config.json").is_file()
+
+
+def nothing():
+    from contextlib import nullcontext
+
+    return nullcontext()
