@@ -25,8 +25,8 @@ class Degradation:
     blur: float = 0.8
     delicate: float = 1.0
     cast: float = 0.03
-    noise: float = 0.03
-    compression: float = 0.08
+    noise: float = 0.02
+    compression: float = 0.05
     spared: float = 0.15
 
     def __call__(self, small: Tensor, delicate: Tensor, generator: Generator) -> Tensor:
