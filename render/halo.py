@@ -3,7 +3,10 @@
 Fields are displacements in pixels from a pixel of the new frame to its place in the photo, arrays (h, w, 2) float32.
 """
 
+from collections.abc import Sequence
+
 import cv2
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +14,8 @@ RIM = 0.08  # how far inside its outline the body lends its motion to the halo, 
 HIDDEN_TRUST = 0.25  # weight of rim pixels whose skin the photo does not show
 NO_FOLD = 2.5  # a halo is at least this many times as wide as it moves: the background is stretched, never folded
 REST, GO = 0.05, 0.3  # pixels at 128: less motion than REST is none, so that the far background stands still
-LOCAL = 6.0  # how soon the push-pull takes a known neighbour for the whole truth
+COARSE = 48  # cells of the grid on which far places ask every rim cell
+LOCAL = 4.0  # how soon a partly known cell is taken for known
 
 
 def depth_inside(body: NDArray) -> NDArray:
@@ -32,13 +36,13 @@ def add_halo(field: NDArray, body: NDArray, seen: NDArray, reach: NDArray, photo
     rim = body & (inside <= np.maximum(1.5, RIM * reach))
     weight = rim * (HIDDEN_TRUST + (1 - HIDDEN_TRUST) * seen)
     lent = outline_to_outline(field, rim, inside, photo_inside)
-    spread = push_pull(np.dstack([lent, reach]), weight.astype(np.float32))
+    whole = spread(np.dstack([lent, reach]), weight.astype(np.float32))
     distance = cv2.distanceTransform(1 - body.astype(np.uint8), cv2.DIST_L2, 5) - 0.5
-    length = cv2.magnitude(spread[..., 0], spread[..., 1])
-    width = 1.5 * np.maximum(spread[..., 2], NO_FOLD * length)
+    length = cv2.magnitude(whole[..., 0], whole[..., 1])
+    width = 1.5 * np.maximum(whole[..., 2], NO_FOLD * length)
     unit = len(field) / 128
     share = (1 - smoothstep(distance / np.maximum(width, 1e-3))) * smoothstep((length / unit - REST) / (GO - REST))
-    return np.where(body[..., None], field, spread[..., :2] * share[..., None])
+    return np.where(body[..., None], field, whole[..., :2] * share[..., None])
 
 
 def outline_to_outline(field: NDArray, rim: NDArray, inside: NDArray, photo_inside: NDArray) -> NDArray:
@@ -66,22 +70,45 @@ def _read(values: NDArray, columns: NDArray, rows: NDArray) -> NDArray:
     return cv2.remap(values, columns[None].astype(np.float32), rows[None].astype(np.float32), cv2.INTER_LINEAR)[0]
 
 
-def push_pull(values: NDArray, weight: NDArray) -> NDArray:
-    """Fill values (h,w,c) where weight (h,w) is 0 with a smooth average of the nearest known ones.
+def spread(values: NDArray, weight: NDArray) -> NDArray:
+    """Fill values (h,w,c) where weight (h,w) is 0 from the nearest known ones, smoothly.
 
-    Gortler et al., The Lumigraph (1996), 3.4.2: average down to one pixel, then fill from the coarse levels upwards.
+    Push-pull (Gortler et al., The Lumigraph, 1996, 3.4.2) down to a coarse grid, inverse-distance weights on that grid:
+    far away, a near still shoulder counts for more than a large moving head.
     """
-    levels = [np.dstack([values * weight[..., None], weight])]
-    while max(levels[-1].shape[:2]) > 1:
-        height, width = ((n + 1) // 2 for n in levels[-1].shape[:2])
-        levels.append(cv2.resize(levels[-1], (width, height), interpolation=cv2.INTER_AREA).reshape(height, width, -1))
-    filled = levels[-1][..., :-1] / np.maximum(levels[-1][..., -1:], 1e-12)
+    levels = [np.dstack([values * weight[..., None], weight]).astype(np.float32)]
+    while max(levels[-1].shape[:2]) > COARSE:
+        levels.append(_resized(levels[-1], [(n + 1) // 2 for n in levels[-1].shape[:2]], cv2.INTER_AREA))
+    filled = inverse_distance(levels[-1])
     for level in levels[-2::-1]:
         known = level[..., -1:]
-        height, width = level.shape[:2]
-        coarse = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1)
         confidence = np.minimum(1, LOCAL * known)
-        filled = confidence * (level[..., :-1] / np.maximum(known, 1e-12)) + (1 - confidence) * coarse
+        coarse = _resized(filled, level.shape[:2], cv2.INTER_LINEAR)
+        filled = coarse + confidence * (level[..., :-1] / np.maximum(known, 1e-12) - coarse)
+    return filled
+
+
+def _resized(image: NDArray, shape: Sequence[int], kind: int) -> NDArray:
+    return np.asarray(cv2.resize(image, (shape[1], shape[0]), interpolation=kind)).reshape(*shape, -1)
+
+
+@numba.njit(cache=True, nogil=True)
+def inverse_distance(cells):
+    """cells (h,w,c+1): values * weight, weight -> (h,w,c): everywhere the mean of the known, weights / distance^4."""
+    height, width, channels = cells.shape[0], cells.shape[1], cells.shape[2] - 1
+    rows, columns = np.nonzero(cells[:, :, channels] > 0)
+    filled = np.zeros((height, width, channels), np.float32)
+    for y in range(height):
+        for x in range(width):
+            total = 0.0
+            for k in range(len(rows)):
+                r2 = np.float32((rows[k] - y) ** 2 + (columns[k] - x) ** 2)
+                share = 1.0 / ((r2 + 0.01) * (r2 + 0.01))
+                total += share * cells[rows[k], columns[k], channels]
+                for c in range(channels):
+                    filled[y, x, c] += share * cells[rows[k], columns[k], c]
+            for c in range(channels):
+                filled[y, x, c] /= max(total, 1e-30)
     return filled
 
 

@@ -12,14 +12,14 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from render.halo import add_halo, smoothstep
+from render.halo import add_halo, depth_inside, smoothstep
 
 FINE = 3  # the photo's depth buffer has FINE x FINE samples per pixel; odd, so that one lies on the pixel's centre
 DEPTH_TOLERANCE = 5e-4  # metres; thinner things (a lid on its eye) are told apart only beyond it
 STILL, MOVING = 0.15, 0.6  # displacement below which nothing is repainted, above which all is (pixels at 128)
 GROW, SOFT, BORDER = 3.0, 1.2, 6.0  # of the repainted region: margin, blur, distance to the frame's edge (same)
 HIDDEN_NEAR = 10.0  # a newly uncovered pixel counts as moved when something within this distance moved (same)
-SLIP = 1.5  # a halo pixel may read this far inside the photo's body before it counts as unknown (same)
+SLIP = 1.5  # how well outlines are known: the halo may read this far inside the photo's body (same)
 FAR = 1e9
 
 
@@ -63,12 +63,20 @@ def warp_photo(view: PhotoView, projected: NDArray, face_id: NDArray, bary: NDAr
     """The photo as the body in a new pose shows it: projected (V,3) and what each pixel sees, (h,w) and (h,w,3)."""
     front = facing(projected, view.faces)
     field, seen = body_field(face_id, bary, view.faces, view.projected, front == view.front, view.farthest)
-    body = face_id >= 0
+    slip = SLIP * len(field) / 128
+    body = solid(face_id >= 0, seen, slip)
     reach = view.reach[np.maximum(face_id, 0)]
     field = add_halo(field, body, seen, reach, view.inside)
-    slip = SLIP * len(field) / 128
     warped, visible = read_photo(view.image, field, view.inside, body, np.where(body, seen, 1).astype(np.float32), slip)
     return Warp(field, warped, visible, moved_mask(field, visible))
+
+
+def solid(body: NDArray, seen: NDArray, slip: float) -> NDArray:
+    """The body (h,w) without the hidden skin that lies nearer than `slip` to its outline.
+
+    Outlines are not known better than that: there the halo (hair that comes round with the head) tells more.
+    """
+    return body & ((seen > 0) | (depth_inside(body) > slip))
 
 
 def facing(projected: NDArray, faces: NDArray) -> NDArray:
