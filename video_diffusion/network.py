@@ -108,11 +108,11 @@ def for_clips(weights: str) -> Painter:
     painter = load(weights)
     for name, parameter in painter.unet.named_parameters():
         parameter.requires_grad_(".temporal." in f".{name}.")
-    return painter
+    return painter.train()
 
 
 def load(weights: str) -> Painter:
     """A painter from a folder or from a name on the hub, in the memory layout that is fast on a CPU."""
-    painter = Painter.from_pretrained(weights)
+    painter = Painter.from_pretrained(weights, low_cpu_mem_usage=False)
     assert isinstance(painter, Painter)
     return painter.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

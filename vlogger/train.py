@@ -15,6 +15,7 @@ def main(cfg: DictConfig) -> None:
     from pathlib import Path
 
     import torch
+    from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
     from vlogger.errors import UserError
@@ -29,8 +30,11 @@ def main(cfg: DictConfig) -> None:
         trainer.fit(module, ckpt_path=str(last) if cfg.resume and last.exists() else None)
         module.denoiser.save_pretrained(Path(cfg.run) / "weights")
         print(f"{cfg.experiment.name}: {trainer.global_step} steps, weights in {Path(cfg.run) / 'weights'}")
-    except UserError as error:
-        raise SystemExit(f"vlogger.train: {error}") from None
+    except (UserError, InstantiationException) as error:
+        cause = error if isinstance(error, UserError) else error.__cause__
+        if not isinstance(cause, UserError):
+            raise
+        raise SystemExit(f"vlogger.train: {cause}") from None
 
 
 if __name__ == "__main__":

@@ -154,6 +154,16 @@ class SamplePictures(pl.Callback):
         trainer.logger.experiment.add_image("samples", picture, trainer.global_step)
 
 
+class SaveAtEnd(pl.Callback):
+    """At the end of a training: everything that is needed to go on, before the averaged weights take over."""
+
+    def __init__(self, file: str):
+        self.file = file
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.save_checkpoint(self.file)
+
+
 class ExportWeights(pl.Callback):
     """At each validation: the averaged denoiser as a folder that `from_pretrained` reads."""
 
