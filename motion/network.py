@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
+from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from motion.audio import BINS, HEARD
 from motion.features import EXPRESSIONS, FeatureSpace
+from vlogger.checkpoint import Checkpoint
 from vlogger.diffusion.blocks import TimeEmbedding, step_of, zero_
 from vlogger.errors import UserError
 
@@ -69,7 +69,7 @@ class Layer(nn.Module):
         return self.out(heard.transpose(1, 2).flatten(2))
 
 
-class MotionTransformer(ModelMixin, ConfigMixin):
+class MotionTransformer(Checkpoint):
     """Denoiser of scaled motion features (b, t, d); `joints`, `keep` and `scale` say what they mean (FeatureSpace).
 
     The condition holds

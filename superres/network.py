@@ -8,12 +8,12 @@ on 4 x 4 pixels at once, so that the widest maps have a sixteenth of the pixels.
 from pathlib import Path
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
+from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from superres.blend import SCALE, detail, enlarge, factor_of
+from vlogger.checkpoint import Checkpoint
 from vlogger.diffusion.blocks import Downsample, ResBlock, TimeEmbedding, Upsample, step_of, zero_
 from vlogger.diffusion.sampling import Condition
 from vlogger.errors import UserError
@@ -23,7 +23,7 @@ SEEN = 13
 """Channels the network sees: noisy residual 3, enlarged video 3, detail of the blend 3, warp 3, visible 1."""
 
 
-class Sharpener(ModelMixin, ConfigMixin):
+class Sharpener(Checkpoint):
     """(noisy residual, diffusion step, condition) -> residual, all (b, t, 3, H, W) in units of `blend.SCALE`.
 
     Condition: `small` (b t 3 h w), `warped` (b t 3 H W), `visible` (b t 1 H W), all in [0, 1]; H and W are multiples of
@@ -109,8 +109,5 @@ def from_pretrained(folder: str | Path | None = None) -> Sharpener:
             f"The sharpener's weights are missing from {WEIGHTS}: train it (python -m vlogger.train experiment=superres"
             " data=FOLDER), name a folder (superres.network.folder=FOLDER), or use superres=bicubic."
         )
-    try:
-        network = Sharpener.from_pretrained(str(folder or WEIGHTS), low_cpu_mem_usage=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"No sharpener can be read from {folder or WEIGHTS}: {error}") from error
+    network = Sharpener.from_pretrained(folder or WEIGHTS)
     return network.eval().requires_grad_(False)

@@ -32,7 +32,7 @@ def train(experiment: str, data: Path, run: Path, steps: int, *overrides: str) -
     with initialize_config_module("conf", version_base="1.3"):
         cfg = compose("train", [*settings, "trainer.val_check_interval=2", *QUIET, *overrides])
     main.__wrapped__(cfg)
-    return load_file(run / "weights" / "diffusion_pytorch_model.safetensors")
+    return load_file(run / "weights" / "model.safetensors")
 
 
 def saved(run: Path, key: str) -> dict[str, torch.Tensor]:

@@ -8,21 +8,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
+from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 from torch.nn import functional as F
 
 from video_diffusion.control import ControlBranch, ReferenceEncoder
 from video_diffusion.unet import FrameUNet, unshuffled
 from vlogger.body.parts import PARTS
+from vlogger.checkpoint import Checkpoint
 from vlogger.errors import UserError
 
 FRAME_CONTROLS = ("surface", "parts", "warped", "visible")
 REFERENCE_CONTROLS = ("photo", "photo_surface", "photo_parts")
 
 
-class Painter(ModelMixin, ConfigMixin):
+class Painter(Checkpoint):
     """`painter(noisy (b t 3 h w), timestep (b,), condition) -> x0 (b t 3 h w)`.
 
     condition: surface (b t 3 h w) in [-1, 1], parts (b t k h w) one-hot, warped (b t 3 h w) in [-1, 1] and 0 where
@@ -113,6 +113,6 @@ def for_clips(weights: str) -> Painter:
 
 def load(weights: str) -> Painter:
     """A painter from a folder or from a name on the hub, in the memory layout that is fast on a CPU."""
-    painter = Painter.from_pretrained(weights, low_cpu_mem_usage=False)
+    painter = Painter.from_pretrained(weights)
     assert isinstance(painter, Painter)
     return painter.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
