@@ -4,6 +4,16 @@ import hydra
 from omegaconf import DictConfig
 
 
+GIVEN = ("body", "draw", "see")  # of a data set: handed over as objects
+
+
+def with_body(node: DictConfig, body):
+    """A stage from its node, with the one body that is shared in place of its `body` key."""
+    from hydra.utils import instantiate
+
+    return instantiate({key: node[key] for key in node if key != "body"}, _partial_=True)(body=body)
+
+
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="curate")
 def main(cfg: DictConfig) -> None:
     """Build the named data set's maker from the configuration and run it."""
@@ -15,9 +25,10 @@ def main(cfg: DictConfig) -> None:
     try:
         torch.set_num_threads(cfg.threads)
         body = instantiate(cfg.body)
-        draw = instantiate(cfg.render, body=body)
-        see = instantiate(cfg.subject, body=body)
-        instantiate(cfg.dataset, body=body, draw=draw, see=see)()
+        draw = with_body(cfg.render, body)
+        see = with_body(cfg.subject, body)
+        made = instantiate({key: cfg.dataset[key] for key in cfg.dataset if key not in GIVEN}, _partial_=True)
+        made(body=body, draw=draw, see=see)()
     except UserError as error:
         raise SystemExit(f"vlogger.curate: {error}") from None
 

@@ -160,7 +160,7 @@ class Pairs:
     def samples(self, footage: Footage, generator: Generator) -> Iterator[dict]:
         """References far from the truth: VLOGGER samples them so (3.2)."""
         last = len(footage.frames) - self.frames
-        for _ in range(self.each if last >= 0 else 0):
+        for _ in range(self.each if last > 0 else 0):
             start = int(torch.randint(last + 1, (), generator=generator))
             reference = far_from(start, self.frames, len(footage.frames), generator)
             region = square_of(footage.subject(reference), self.body, self.framing, generator)
@@ -169,5 +169,5 @@ class Pairs:
 
 def far_from(start: int, frames: int, count: int, generator: Generator) -> int:
     """A picture that is not among the truth, the farther the likelier."""
-    distance = torch.arange(count).sub(start + frames / 2).abs() - frames / 2
-    return int(torch.multinomial(distance.clamp(min=0) + 1e-6 * (distance > 0), 1, generator=generator))
+    distance = (torch.arange(count) + 0.5 - (start + frames / 2)).abs() - (frames - 1) / 2
+    return int(torch.multinomial(distance.clamp(min=0), 1, generator=generator))
