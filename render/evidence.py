@@ -31,10 +31,10 @@ from vlogger.body.smplx import Body
 FACE_SIGMA = 0.01  # of one of a hundred face points, in eye distances
 GAP_SIGMA = 0.006  # of the opening of lips and lids
 IRIS_SIGMA = 0.01
-JOINT_SIGMA = 0.15  # of a body joint: clothes hide it
-HAND_SIGMA = 0.04
+JOINT_SIGMA = 0.2  # of a body joint: clothes hide it
+HAND_SIGMA = 0.3  # of one of the 21 points of a hand: fingers differ in length
 BONE_SIGMA = 0.25  # of a bone's direction in space (unit vectors)
-FINGER_BONE_SIGMA = 0.4
+FINGER_BONE_SIGMA = 0.6
 
 # MediaPipe's pose point -> joint
 POSE_JOINTS = {
@@ -157,7 +157,7 @@ def _face(points: Tensor, marks: Markers, unit: float) -> Evidence:
 
 def _pose(pose: Pose, marks: Markers, unit: float, size: tuple[int, int]) -> Evidence:
     """Shoulders, arms and hips that are seen; only those inside the picture (the model imagines the others)."""
-    trust = _trust(pose, size)
+    trust = trust_of(pose, size)
     at = [
         (marks.joint(name), pose.points[i], trust[i] / (JOINT_SIGMA * unit * (2 if name.endswith("hip") else 1)))
         for i, name in POSE_JOINTS.items()
@@ -166,7 +166,7 @@ def _pose(pose: Pose, marks: Markers, unit: float, size: tuple[int, int]) -> Evi
     bone = [
         (
             (marks.joint(POSE_JOINTS[a]), marks.joint(POSE_JOINTS[b])),
-            _in_camera(pose.world[b] - pose.world[a]),
+            in_camera(pose.world[b] - pose.world[a]),
             1 / BONE_SIGMA,
         )
         for a, b in POSE_BONES
@@ -175,11 +175,13 @@ def _pose(pose: Pose, marks: Markers, unit: float, size: tuple[int, int]) -> Evi
     return _evidence(tuple(at), (), tuple(bone))
 
 
-def _trust(pose: Pose, size: tuple[int, int]) -> Tensor:
+def trust_of(pose: Pose, size: tuple[int, int]) -> Tensor:
     """(33,) visibility of the pose points, 0 outside the picture and where it is low."""
     inside = torch.from_numpy(((pose.points > 0) & (pose.points < (size[1], size[0]))).all(1))
     visibility = torch.from_numpy(pose.visibility).double()
-    return torch.where(inside & (visibility > 0.5), visibility, 0.0)
+    needed = torch.full((33,), 0.7, dtype=torch.double)  # limbs are imagined more boldly than shoulders
+    needed[[11, 12]] = 0.5
+    return torch.where(inside & (visibility > needed), visibility, 0.0)
 
 
 def _hand(hand: Hand, side: str, marks: Markers, unit: float) -> Evidence:
@@ -189,7 +191,7 @@ def _hand(hand: Hand, side: str, marks: Markers, unit: float) -> Evidence:
     bone = []
     for tip in FINGER_TIPS:
         for a, b in ((0, tip - 3), (tip - 3, tip - 2), (tip - 2, tip - 1), (tip - 1, tip)):
-            bone.append(((chain[a], chain[b]), _in_camera(hand.world[b] - hand.world[a]), 1 / FINGER_BONE_SIGMA))
+            bone.append(((chain[a], chain[b]), in_camera(hand.world[b] - hand.world[a]), 1 / FINGER_BONE_SIGMA))
     return _evidence(tuple(at), (), tuple(bone))
 
 
@@ -201,7 +203,7 @@ def hand_points(marks: Markers, side: str) -> list[int]:
     return chain
 
 
-def _in_camera(direction) -> Tensor:
+def in_camera(direction) -> Tensor:
     """MediaPipe's world axes (x right, y down, z away) -> unit vector in camera space."""
     return normalize(torch.as_tensor(direction, dtype=torch.double) * torch.tensor([1.0, -1.0, -1.0]).double(), dim=-1)
 

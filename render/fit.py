@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize, one_hot
 
 from render.camera import project
-from render.evidence import Evidence, Markers, eye_distance, gather, markers
+from render.evidence import Evidence, Markers, eye_distance, gather, in_camera, markers, trust_of
 from render.landmarks import FaceChoice, Person, choose, detect, person_of
 from render.solve import least_squares
 from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
@@ -88,21 +89,19 @@ def angle_sigmas() -> Tensor:
     return torch.tensor([spread.get(kind, (0.0, 0.0, 0.0)) for kind in kinds], dtype=torch.double)
 
 
-def prior(body: Body, person: Person) -> tuple[Unknowns, Unknowns]:
+def prior(body: Body, person: Person, focal_sigma: float) -> tuple[Unknowns, Unknowns]:
     """Means and standard deviations of all unknowns; a deviation of 0 keeps what is not seen at its mean."""
     shape, expressions = body.shapedirs.shape[-1], body.exprdirs.shape[-1]
-    real = {"dtype": torch.double}
-    sigmas = angle_sigmas() * _seen(person)[:, None]
-    loose, zero = torch.full((3,), 10.0, **real), torch.zeros(3, **real)
-    focal = torch.tensor([focal_of_view()], **real).log()
-    means = Unknowns(torch.zeros(shape, **real), torch.zeros(expressions, **real), rest_angles(), zero, focal)
-    return means, Unknowns(
-        torch.ones(shape, **real),
-        torch.full((expressions,), EXPRESSION_SIGMA, **real),
-        sigmas,
-        loose,
-        torch.tensor([FOCAL_SIGMA], **real),
+    focal = torch.tensor([focal_of_view()]).log()
+    means = Unknowns(torch.zeros(shape), torch.zeros(expressions), rest_angles(), torch.zeros(3), focal)
+    spread = Unknowns(
+        torch.ones(shape),
+        torch.full((expressions,), EXPRESSION_SIGMA),
+        angle_sigmas() * _seen(person)[:, None],
+        torch.full((3,), 10.0),
+        torch.tensor([focal_sigma]),
     )
+    return Unknowns(*(value.double() for value in means)), Unknowns(*(value.double() for value in spread))
 
 
 def _seen(person: Person) -> Tensor:
@@ -161,7 +160,7 @@ def solve(problem: Problem, start: Unknowns, free: Unknowns, steps: int) -> Unkn
     """The unknowns that fit best, moving only those whose flag in `free` (and whose deviation) is not 0."""
     sigma, mean, origin = pack(problem.sigmas), pack(problem.means), pack(start)
     moving = torch.nonzero((pack(free) != 0) & (sigma > 0))[:, 0]
-    spread = torch.nn.functional.one_hot(moving, len(origin)).double()
+    spread = one_hot(moving, len(origin)).double()
 
     def residuals(values: Tensor) -> Tensor:
         unknowns = unpack(origin + (values - origin[moving]) @ spread, problem.marks.body)
@@ -183,12 +182,41 @@ def start_of(problem: Problem, person: Person) -> Unknowns:
     angles = means.angles.clone()
     whole = matrix_to_axis_angle(turn)
     angles[joint_index("neck")], angles[joint_index("head")] = 0.4 * whole, 0.6 * whole
+    aim_arms(angles, person, marks.body, problem.size)
     here = problem.points(means._replace(angles=angles))[: len(marks.ids)].mean(0)
     camera = problem.intrinsics(means.focal)
     depth = camera[0, 0] / scale
     middle = torch.from_numpy(person.face.points[marks.ids.numpy(), :2]).double().mean(0) - camera[:2, 2]
     place = torch.stack([middle[0] / camera[0, 0] * depth, -middle[1] / camera[1, 1] * depth, -depth])
     return means._replace(angles=angles, translation=place - here)
+
+
+def aim_arms(angles: Tensor, person: Person, body: Body, size: tuple[int, int]) -> None:
+    """Turn shoulders and elbows in `angles` (55, 3) so that the bones which are seen point as MediaPipe says."""
+    if person.pose is None:
+        return
+    trust = trust_of(person.pose, size)
+    for side, points in (("left", (11, 13, 15)), ("right", (12, 14, 16))):
+        names = [f"{side}_{name}" for name in ("collar", "shoulder", "elbow", "wrist")]
+        parent = axis_angle_to_matrix(angles[joint_index(names[0])])
+        for k in (0, 1):
+            start, end = points[k], points[k + 1]
+            if min(trust[start], trust[end]) == 0:
+                break
+            here, child = joint_index(names[k + 1]), joint_index(names[k + 2])
+            bone = axis_angle_to_matrix(angles[here]) @ (body.J_template[child] - body.J_template[here])
+            wanted = parent.T @ in_camera(person.pose.world[end] - person.pose.world[start])
+            turn = shortest_arc(bone, wanted) @ axis_angle_to_matrix(angles[here])
+            angles[here] = matrix_to_axis_angle(turn)
+            parent = parent @ turn
+
+
+def shortest_arc(source: Tensor, target: Tensor) -> Tensor:
+    """The rotation (3, 3) by the smallest angle that brings one direction (3,) to another."""
+    a, b = normalize(source, dim=0), normalize(target, dim=0)
+    axis = torch.linalg.cross(a, b)
+    angle = torch.atan2(axis.norm(), a @ b)
+    return axis_angle_to_matrix(normalize(axis, dim=0) * angle)
 
 
 def procrustes(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -236,18 +264,19 @@ def fit_person(body: Body, marks: Markers, person: Person, portrait: Portrait, s
 
 def problem_of(marks: Markers, person: Person, size: tuple[int, int], focal_sigma: float = FOCAL_SIGMA) -> Problem:
     """What has to be solved for a person in a picture of size (h, w)."""
-    means, sigmas = prior(marks.body, person)
-    sigmas = sigmas._replace(focal=torch.full_like(sigmas.focal, focal_sigma))
-    return Problem(marks, gather(person, marks, size), means, sigmas, size)
+    return Problem(marks, gather(person, marks, size), *prior(marks.body, person, focal_sigma), size)
 
 
 def stages(problem: Problem, unknowns: Unknowns, steps: int) -> Unknowns:
-    """First the head as a rigid thing, then everything."""
+    """First the head as a rigid thing, then all joints, then shape, expression and camera too."""
     nothing, everything = (unpack(torch.full_like(pack(unknowns), v), problem.marks.body) for v in (0.0, 1.0))
     rigid = nothing.angles.clone()
     rigid[[joint_index("neck"), joint_index("head")]] = 1
-    unknowns = solve(problem, unknowns, nothing._replace(angles=rigid, translation=everything.translation), steps)
-    return solve(problem, unknowns, everything, 2 * steps)
+    head = nothing._replace(angles=rigid, translation=everything.translation)
+    limbs = nothing._replace(angles=everything.angles, translation=everything.translation)
+    for free, count in ((head, steps), (limbs, steps), (everything, 2 * steps)):
+        unknowns = solve(problem, unknowns, free, count)
+    return unknowns
 
 
 def landmark_error(body: Body, subject: Subject, face_points: Tensor, ids: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import functools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate
 
 from vlogger.errors import UserError
 
-FaceChoice = Literal["only", "largest"] | int
+FaceChoice = str | int  # "only", "largest", or a number from the left
 
 LEFT_WRIST, RIGHT_WRIST, NOSE = 15, 16, 0  # of the 33 pose points
 LEFT_ELBOW, RIGHT_ELBOW = 13, 14

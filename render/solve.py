@@ -15,7 +15,7 @@ _GIVE_UP = 1e6  # damping at which no step helps any more
 
 
 def least_squares(residuals: Callable[[Tensor], Tensor], start: Tensor, steps: int, damping: float = 1e-2) -> Tensor:
-    """The unknowns (p,) near `start` that minimise the sum of squares of residuals(p) (r,), after at most `steps` steps.
+    """The unknowns (p,) near `start` that minimise the sum of squares of residuals(p) (r,), in at most `steps` steps.
 
     Marquardt's scaling: the damping is relative to the diagonal of the normal matrix, so units do not matter. The cost
     never rises.
@@ -34,7 +34,7 @@ def least_squares(residuals: Callable[[Tensor], Tensor], start: Tensor, steps: i
         else:
             return point
         gain, point, cost, damping = cost - trial_cost, trial, trial_cost, max(damping * _EASIER, 1e-7)
-        if gain < 1e-4 * cost:
+        if gain < 1e-3 * cost:
             return point
     return point
 

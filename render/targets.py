@@ -81,5 +81,5 @@ def landmark_weights(ids: Tensor) -> Tensor:
     """(n,) how much each MediaPipe point counts: lips and lids more, the outline, which slides, little."""
     weight = torch.ones(478)
     weight[list(OVAL)] = 0.0
-    weight[list((*OUTER_LIPS, *INNER_LIPS, *RIGHT_LIDS, *LEFT_LIDS))] = 1.5
+    weight[[*OUTER_LIPS, *INNER_LIPS, *RIGHT_LIDS, *LEFT_LIDS]] = 1.5
     return weight[ids]

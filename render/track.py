@@ -45,7 +45,7 @@ EXPRESSION_STEP, TURN_STEP, GAZE_STEP, TRANSLATION_STEP = 0.12, 0.02, 0.1, 0.001
 
 @dataclass(frozen=True)
 class Track:
-    """One clip. `error` (t,): mean distance of the landmarks over the distance of the eyes, nan where `missing` (t,)."""
+    """One clip. `error` (t,): mean distance of the landmarks over that of the eyes, nan where `missing` (t,)."""
 
     motion: Motion
     betas: Tensor
