@@ -60,7 +60,7 @@ def head_height(vertices: Tensor, intrinsics: Tensor, body: Body) -> float:
     return float((ends[0] - ends[1]).norm() * intrinsics[1, 1] / -ends[:, 2].mean())
 
 
-def region_of(subject: Subject, body: Body, scale: float = 2.4, reach: str = "head") -> Region:
+def region_of(subject: Subject, body: Body, scale: float = 2.2, reach: str = "head") -> Region:
     """The square around head and shoulders: `scale` heads wide, the head in its upper middle.
 
     `reach`: "head", or "hands" to widen the square until it holds the hands that the photo shows.

@@ -1,0 +1,110 @@
+"""Does the main job hold on real input? Every portrait speaks every recording, and the finished videos are measured.
+
+    python -m benchmarks.acceptance --portraits A.jpg B.png … --audio S.flac … --out FOLDER [OVERRIDES …]
+
+For each video: share of frames in which the detector finds a face (and the distance of its place from the photo's),
+lip aperture (inner lips 13-14 over the distance of the eyes) in speech and in silence as standard deviation and mean
+speed, the largest difference to the source's own pixels outside the generated square, seconds, peak memory.
+"""
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+SILENCE_DB = -35.0  # below the loudest 10 % of the recording
+EYES = ((33, 133), (362, 263))  # outer and inner corners
+BORDER = 8  # pixels at the picture's rim, where nothing is ever generated around a head in the middle
+
+
+def generated(portrait: Path, audio: Path, out: Path, overrides: list[str]) -> dict:
+    """Run the command; what its .json says."""
+    command = [sys.executable, "-m", "vlogger.generate", f"image={portrait}", f"audio={audio}", f"out={out}"]
+    subprocess.run([*command, "face=largest", *overrides], check=True, stdout=subprocess.DEVNULL)
+    return json.loads(out.with_suffix(".json").read_text())
+
+
+def frames_of(path: Path) -> np.ndarray:
+    """(t, h, w, 3) uint8."""
+    import av
+
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def landmarks(frames: np.ndarray) -> np.ndarray:
+    """(t, 478, 3) in pixels, nan where the detector finds no face."""
+    from render.landmarks import detect
+
+    rows = np.full((len(frames), 478, 3), np.nan)
+    for row, frame in zip(rows, frames):
+        faces = detect(np.ascontiguousarray(frame))
+        if faces:
+            row[:] = max(faces, key=lambda face: face.side).points
+    return rows
+
+
+def aperture(points: np.ndarray) -> np.ndarray:
+    """(t,) distance of the inner lips over the distance of the eyes' middles."""
+    eyes = [points[:, list(pair), :2].mean(1) for pair in EYES]
+    return np.linalg.norm(points[:, 13, :2] - points[:, 14, :2], axis=1) / np.linalg.norm(eyes[0] - eyes[1], axis=1)
+
+
+def loud(audio: Path, frames: int, fps: float) -> np.ndarray:
+    """(t,) bool: the frame's sound is within SILENCE_DB of the recording's loud parts."""
+    from vlogger.io_audio import load_audio
+
+    sound = load_audio(audio)
+    bounds = (np.arange(frames + 1) / fps * sound.sample_rate).astype(int)
+    pieces = [sound.samples[a:b].numpy() for a, b in itertools.pairwise(bounds)]
+    level = 20 * np.log10(np.array([np.sqrt((piece**2).mean()) if len(piece) else 0 for piece in pieces]) + 1e-6)
+    return level > np.quantile(level, 0.9) + SILENCE_DB
+
+
+def measured(video: Path, audio: Path, every: int) -> dict:
+    """The figures of one finished video; the face is looked for in every `every`-th frame."""
+    frames = frames_of(video)
+    points = landmarks(frames[::every])
+    speech = loud(audio, len(frames), 24.0)[::every]
+    opened = aperture(points)
+    rim = np.concatenate(
+        [frames[:, :, :BORDER].reshape(len(frames), -1), frames[:, :, -BORDER:].reshape(len(frames), -1)], 1
+    )
+    speed = np.abs(np.diff(opened, prepend=opened[:1]))
+    return {
+        "frames": len(frames),
+        "face_found": float(np.isfinite(points[:, 0, 0]).mean()),
+        "aperture_speech": float(np.nanmean(opened[speech])),
+        "aperture_silence": float(np.nanmean(opened[~speech])) if (~speech).any() else None,
+        "lip_speed_speech": float(np.nanmean(speed[speech])),
+        "lip_speed_silence": float(np.nanmean(speed[~speech])) if (~speech).any() else None,
+        "rim_flicker": float(rim.astype(float).std(0).mean()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--portraits", nargs="+", type=Path, required=True)
+    parser.add_argument("--audio", nargs="+", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--every", type=int, default=3, help="look for the face in every N-th frame")
+    arguments, overrides = parser.parse_known_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for portrait in arguments.portraits:
+        for audio in arguments.audio:
+            out = arguments.out / f"{portrait.stem[:24]}__{audio.stem[:24]}.mp4"
+            record = generated(portrait, audio, out, overrides)
+            row = {"portrait": portrait.stem, "audio": audio.stem, **measured(out, audio, arguments.every)}
+            rows.append(row | {"record": record})
+            print(json.dumps(row), flush=True)
+    (arguments.out / "acceptance.json").write_text(json.dumps(rows, indent=1))
+    print(f"{len(rows)} videos, face found in {min(row['face_found'] for row in rows):.1%} of frames at worst")
+
+
+if __name__ == "__main__":
+    main()
