@@ -5,7 +5,7 @@ A training folder holds .npz files at any depth, each one recording. All have `s
 teach everything. *Spoken* clips have `phones` and `ends` (`motion.speech_data`) instead, and teach the mouth alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from motion.features import MOUTH, FeatureSpace, Pose, Reference, to_features
+from motion.audio import COLUMNS_PER_SECOND, frame_times, loudness, mel_power, resample
+from motion.features import MOUTH, FeatureSpace, Reference, to_features
 from motion.visemes import curves
 from vlogger.errors import UserError
 from vlogger.types import Audio, Motion
@@ -30,6 +31,7 @@ class Clip:
     samples: Tensor  # (s,) in [-1, 1]
     sample_rate: int
     motion: Motion
+    rest: Tensor  # (e,) the expression of the silent speaker
     spoken: bool
 
     @property
@@ -42,13 +44,24 @@ class Clip:
         return space.only(MOUTH) if self.spoken else torch.ones(space.size)
 
     def features(self, space: FeatureSpace, reference: int) -> Tensor:
-        """(t, d) relative to the pose of frame `reference` and the clip's usual expression."""
-        return to_features(space, self.motion, self.reference(reference))
+        """(t, d) relative to the pose of frame `reference`; expressions as what speech adds to the speaker's rest.
 
-    def reference(self, frame: int) -> Pose:
-        """The pose of one frame, with the median expression: nobody's photo is a blink."""
-        motion = self.motion
-        return Reference(motion.rotations[frame], motion.expression.median(0).values, motion.translation[frame])
+        What a face shows in silence (thin lips, a frown) is the person, not the speech, and is not to be taught.
+        """
+        motion = replace(self.motion, expression=self.motion.expression - self.rest)
+        return to_features(space, motion, self.reference(reference)._replace(expression=torch.zeros_like(self.rest)))
+
+    def reference(self, frame: int) -> Reference:
+        """The pose of one frame with the face at rest: what a portrait would show."""
+        return Reference(self.motion.rotations[frame], self.rest, self.motion.translation[frame])
+
+
+def rest_of(samples: Tensor, rate: int, motion: Motion) -> Tensor:
+    """(e,) the median expression of the quietest fifth of the frames."""
+    loud = loudness(mel_power(resample(samples, rate)))
+    column = (frame_times(len(motion), motion.fps) * COLUMNS_PER_SECOND).long().clamp(max=len(loud) - 1)
+    quiet = loud[column].argsort()[: max(1, len(motion) // 5)]
+    return motion.expression[quiet].median(0).values
 
 
 def save_clip(path: Path, audio: Audio, motion: Motion) -> None:
@@ -74,8 +87,9 @@ def load_clip(path: Path) -> Clip:
         )
     spoken = "phones" in arrays
     motion = spoken_motion(arrays) if spoken else tracked_motion(arrays)
-    samples = torch.from_numpy(arrays["samples"].astype(np.float32) / 32768)
-    return Clip(path.stem, samples, int(arrays["sample_rate"]), motion, spoken)
+    samples, rate = torch.from_numpy(arrays["samples"].astype(np.float32) / 32768), int(arrays["sample_rate"])
+    rest = torch.zeros(motion.expression.shape[1]) if spoken else rest_of(samples, rate, motion)
+    return Clip(path.stem, samples, rate, motion, rest, spoken)
 
 
 def load_clips(folder: str | Path) -> list[Clip]:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from motion.audio import COLUMNS_PER_SECOND, frame_times, mel_power, normalise, opening_level, resample, windows
 from motion.augment import augment, mask_bins, uniform
 from motion.clips import Clip, load_clips
-from motion.features import MOUTH, FeatureSpace
+from motion.features import MOUTH, FeatureSpace, mirror
 from vlogger.diffusion.batch import Batch
 
 LEAD = 3.0  # seconds of sound before a stretch, from which the level is known
@@ -81,8 +81,8 @@ class SpeechMotion:
     """The task of the motion network: batches of `size` stretches of `shortest` to `longest` frames.
 
     Tracked and spoken recordings are drawn with equal chance when there are both (`spoken` sets the share). Every
-    20th clip of each is kept for validation. Spoken recordings teach the mouth only; their other features are borrowed from a
-    tracked one, uncounted, so that nothing but the sound tells the two kinds apart.
+    20th clip of each is kept for validation. Spoken recordings teach the mouth only; their other features are
+    borrowed from a tracked one, uncounted, so that nothing but the sound tells the two kinds apart.
     """
 
     def __init__(
@@ -142,6 +142,8 @@ class SpeechMotion:
         weight = recording.clip.known(self.space) * torch.maximum(inside, self.space.only(MOUTH))
         if recording.clip.spoken:
             features = self.borrow(features, all_, times, generator)
+        if change and uniform(0, 1, generator) < 0.5:
+            features = mirror(self.space, features)
         return Stretch(self.sound(recording, start, frames / fps, times, change, generator), features, weight)
 
     def reference(self, recording: Recording, generator: torch.Generator) -> int:

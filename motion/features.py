@@ -95,6 +95,25 @@ class FeatureSpace:
         return torch.tensor([float(name in set(names)) for name in self.names])
 
 
+def mirror(space: FeatureSpace, features: Tensor) -> Tensor:
+    """(..., d) -> the same motion seen in a mirror: left and right change places, turns about y and z their sign.
+
+    `scale` must be the same for left and right.
+    """
+    place = [space.names.index(mirrored(name)) for name in space.names]
+    turned = [name.endswith((".y", ".z")) and not name.startswith("translation") for name in space.names]
+    flipped = torch.tensor(turned) | (torch.arange(space.size) == space.names.index("translation.x"))
+    return features[..., place] * torch.where(flipped, -1.0, 1.0)
+
+
+def mirrored(name: str) -> str:
+    """The other side's name: Left and Right swapped, left_ and right_ too."""
+    for left, right in (("Left", "Right"), ("left_", "right_")):
+        if left in name or right in name:
+            return name.replace(left, right) if left in name else name.replace(right, left)
+    return name
+
+
 def longest(table: Mapping[str, float], name: str, otherwise: float) -> float:
     """The number of the longest key that `name` begins with."""
     fitting = [key for key in table if name.startswith(key)]

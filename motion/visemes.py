@@ -69,6 +69,7 @@ _BEFORE = set("ˈˌ ")  # marks that belong to the phone after them
 _LONGEST = {"vowel": 0.30, "consonant": 0.18}  # seconds; what lasts longer is followed by silence
 _VOWELS = set("aɑæɐɒAʌɜɚɞeɛiɪɨᵻyʏIoɔøœOuʊɯɤəᵊ")
 
+AMPLITUDE = 0.75  # of the table: it shows clear visemes, people speak smaller
 SPREAD = 0.035  # seconds: the least standard deviation of a dominance
 EARLIER = {"mouthFunnel": 0.05, "mouthPucker": 0.06}  # seconds by which rounding is anticipated
 
@@ -116,7 +117,7 @@ def shape_vector(shape: Shape) -> np.ndarray:
     """(52,)"""
     vector = np.zeros(len(EXPRESSIONS))
     for unit, amount in shape.items():
-        vector[columns(unit)] = amount
+        vector[columns(unit)] = AMPLITUDE * amount
     return vector
 
 

@@ -2,7 +2,17 @@
 
 import torch
 
-from motion.features import EXPRESSIONS, MOUTH, FeatureSpace, Reference, longest, to_features, to_motion
+from motion.features import (
+    EXPRESSIONS,
+    MOUTH,
+    FeatureSpace,
+    Reference,
+    longest,
+    mirror,
+    mirrored,
+    to_features,
+    to_motion,
+)
 from vlogger.body.rotation import axis_angle_to_matrix
 from vlogger.body.skeleton import joint_index
 from vlogger.body.smplx import load_body
@@ -82,3 +92,22 @@ def test_the_longest_beginning_counts():
     assert longest({"mouth": 1.0, "mouthSmile": 2.0}, "mouthSmileLeft", 0.0) == 2.0
     assert longest({"mouth": 1.0}, "jawOpen", 7.0) == 7.0
     assert all(name.startswith(("jaw", "mouth", "tongue")) for name in MOUTH)
+
+
+def test_a_mirror_shows_the_mirrored_body():
+    """Joints of the mirrored motion are the mirrored joints: x changes its sign, left and right their place."""
+    from vlogger.body.smplx import pose
+
+    body = load_body()
+    space = FeatureSpace(("neck", "head", "left_eye", "right_eye"))
+    rest = Reference(torch.eye(3).repeat(55, 1, 1), torch.zeros(52), torch.zeros(3))
+    features = 0.3 * torch.randn(2, space.size, generator=torch.Generator().manual_seed(0)).abs()
+    both = (to_motion(space, values, rest, 24.0) for values in (features, mirror(space, features)))
+    joints = [pose(body, torch.zeros(1), m.rotations, m.expression * 0, m.translation).joints for m in both]
+    swapped = joints[0] * torch.tensor([-1.0, 1.0, 1.0])
+    for name, other in (("head", "head"), ("left_eye", "right_eye"), ("right_eye", "left_eye")):
+        torch.testing.assert_close(
+            joints[1][:, joint_index(name)], swapped[:, joint_index(other)], atol=4e-3, rtol=0
+        )  # the body is symmetric to some millimetres
+    torch.testing.assert_close(mirror(space, mirror(space, features)), features)
+    assert mirrored("mouthLeft") == "mouthRight" and mirrored("eyeLookInRight") == "eyeLookInLeft"

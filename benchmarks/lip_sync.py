@@ -1,0 +1,118 @@
+"""Do the lips move with the sound? python -m benchmarks.lip_sync CLIPS [--weights FOLDER] [--steps 8] [--guidance 1.5]
+
+CLIPS: a folder of tracked clips (motion/clips.py) that training has not seen. For each clip the stage makes a motion
+from its sound; the opening of the lips on the mesh (inner lips, MediaPipe 13 to 14, over the height of the face, 10 to
+152) is compared with the tracked one by Pearson's r over time:
+
+- matched: mean and spread over clips, r at each lag (positive: the made lips are late), spread of opening made / true;
+- shuffled: the sound of another clip (the next in order) against this clip's lips;
+- both again after subtracting the mean curve of all clips from the true and from the made lips: sentences of one
+  corpus share their rhythm, so shuffled sound agrees too;
+- silence: how much the lips open and move when nothing is said.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+from motion.clips import Clip, load_clips
+from motion.network import load_network
+from motion.report import correlation
+from motion.sample import DiffusionMotion
+from vlogger.body.smplx import Body, load_body, pose, subset
+from vlogger.types import Audio, Motion, Portrait, Subject, seeded
+
+POINTS = [13, 14, 10, 152]  # upper and lower lip, forehead, chin: MediaPipe's numbers
+LAGS = range(-6, 7)
+
+
+def opening(body: Body, motion: Motion) -> Tensor:
+    """(t,) distance of the inner lips over the height of the face, of the head at rest."""
+    still = torch.eye(3).expand(len(motion), 55, 3, 3)
+    vertices = pose(body, torch.zeros(1), still, motion.expression, torch.zeros(len(motion), 3)).vertices
+    corners = vertices[:, body.faces[body.mp_faces[POINTS]]]  # t 4 3 3
+    upper, lower, top, bottom = (corners * body.mp_bary[POINTS][..., None]).sum(2).unbind(1)
+    return (upper - lower).norm(dim=-1) / (top - bottom).norm(dim=-1)
+
+
+def lips(body: Body) -> Body:
+    """The part of the body that `opening` looks at."""
+    return subset(body, body.faces[body.mp_faces[POINTS]].unique())
+
+
+def subject_of(clip: Clip) -> Subject:
+    """The clip's first frame as if it were a photo."""
+    start = clip.reference(0)
+    blank = Portrait(torch.zeros(3, 1, 1, dtype=torch.uint8))
+    return Subject(blank, torch.zeros(10), start.rotations, start.expression, start.translation, torch.eye(3))
+
+
+def lagged(made: Tensor, true: Tensor, lag: int) -> Tensor:
+    """r of rows (n, t), made taken `lag` frames later."""
+    t = made.shape[1]
+    return correlation(made[:, max(0, lag) : t + min(0, lag)], true[:, max(0, -lag) : t - max(0, lag)])
+
+
+def report(made: Tensor, true: Tensor) -> dict[str, float]:
+    """Openings (n, t) made from the right sound and true; the wrong sound is the next row's."""
+    wrong = made.roll(1, dims=0)
+    made_rest, true_rest = made - made.mean(0), true - true.mean(0)
+    by_lag = {lag: float(lagged(made, true, lag).mean()) for lag in LAGS}
+    best = max(by_lag, key=lambda lag: by_lag[lag])
+    matched = correlation(made, true)
+    return {
+        "r": float(matched.mean()),
+        "r_spread": float(matched.std()),
+        "r_worst": float(matched.min()),
+        "r_shuffled": float(correlation(wrong, true).mean()),
+        "r_without_mean_curve": float(correlation(made_rest, true_rest).mean()),
+        "r_without_mean_curve_shuffled": float(correlation(made_rest.roll(1, dims=0), true_rest).mean()),
+        "best_lag_frames": best,
+        "r_at_best_lag": by_lag[best],
+        "spread_made_over_true": float(made.std(1).mean() / true.std(1).mean()),
+        "opening_made": float(made.mean()),
+        "opening_true": float(true.mean()),
+    }
+
+
+def silence(body: Body, stage: DiffusionMotion, clip: Clip) -> dict[str, float]:
+    """Opening and its spread over three seconds of nothing."""
+    still = opening(body, stage(Audio(torch.zeros(48000), 16000), subject_of(clip), generator=seeded(0)))
+    return {"silence_opening": float(still.mean()), "silence_spread": float(still.std())}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("--weights", default=None)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--guidance", type=float, default=1.5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--most", type=int, default=50, help="number of clips")
+    given = parser.parse_args()
+    scheduler = DDIMScheduler(
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="sample",
+        clip_sample=False,
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+    )
+    clips = [clip for clip in load_clips(given.clips) if not clip.spoken][: given.most]
+    network, body = load_network(given.weights), lips(load_body())
+    stage = DiffusionMotion(network, scheduler, given.steps, given.guidance, fps=clips[0].motion.fps)
+    made, true = [], []
+    for clip in clips:
+        motion = stage(Audio(clip.samples, clip.sample_rate), subject_of(clip), generator=seeded(given.seed))
+        made.append(opening(body, motion))
+        true.append(opening(body, clip.motion))
+    frames = min(len(curve) for curve in made + true)
+    results = report(*(torch.stack([curve[:frames] for curve in curves]) for curves in (made, true)))
+    for name, value in {**results, **silence(body, stage, clips[0])}.items():
+        print(f"{name:32s} {value:.4f}")
+
+
+if __name__ == "__main__":
+    main()
