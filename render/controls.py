@@ -19,6 +19,7 @@ from vlogger.pixels import resize
 from vlogger.types import Controls, Motion, Portrait, Subject
 
 HEAD_HALO, BODY_HALO = 0.5, 0.2  # width of the halo around the head (hair) and elsewhere (clothes), in heads
+MOUTH_AND_EYES = [PARTS.index(name) for name in ("lips", "eyes", "teeth", "tongue")]
 HEAD_PARTS = [PARTS.index(name) for name in ("head", "lips", "eyes", "teeth", "tongue")]
 
 
@@ -90,6 +91,7 @@ def photo_view(body: Body, subject: Subject, backend: str) -> PhotoView:
         farthest=farthest_around(depth.numpy()),
         inside=depth_inside(depth[FINE // 2 :: FINE, FINE // 2 :: FINE].numpy() > 0),
         reach=reach.numpy().astype(np.float32),
+        folds=~torch.isin(body.part_of_face, torch.tensor(MOUTH_AND_EYES)).numpy(),
     )
 
 

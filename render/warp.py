@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from render.halo import add_halo, depth_inside, smoothstep
 
 FINE = 3  # the photo's depth buffer has FINE x FINE samples per pixel; odd, so that one lies on the pixel's centre
-DEPTH_TOLERANCE = 5e-4  # metres; thinner things (a lid on its eye) are told apart only beyond it
+DEPTH_TOLERANCE = 5e-4  # metres: what lies deeper behind the photo's surface is hidden (an eye behind its lid)
+FOLD_TOLERANCE = 3e-3  # the same for skin: a lid folded under its brow is read from the fold
 STILL, MOVING = 0.15, 0.6  # displacement below which nothing is repainted, above which all is (pixels at 128)
 GROW, SOFT, BORDER = 3.0, 1.2, 6.0  # of the repainted region: margin, blur, distance to the frame's edge (same)
 HIDDEN_NEAR = 10.0  # a newly uncovered pixel counts as moved when something within this distance moved (same)
@@ -29,7 +30,8 @@ class PhotoView:
 
     image (h,w,3) in [0,1]; projected (V,3) u, v, depth; faces (F,3); front (F,) the side it shows of each face;
     farthest (3h,3w) metres, the greatest depth seen around each fine sample; inside (h,w) distance of body pixels to
-    the outline; reach (F,) the halo's width around each face. Lengths in pixels.
+    the outline; reach (F,) the halo's width around each face; folds (F,) bool: skin that may fold (not
+    lips, eyes, mouth). Lengths in pixels.
     """
 
     image: NDArray
@@ -39,6 +41,7 @@ class PhotoView:
     farthest: NDArray
     inside: NDArray
     reach: NDArray
+    folds: NDArray
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def farthest_around(depth: NDArray) -> NDArray:
 def warp_photo(view: PhotoView, projected: NDArray, face_id: NDArray, bary: NDArray) -> Warp:
     """The photo as the body in a new pose shows it: projected (V,3) and what each pixel sees, (h,w) and (h,w,3)."""
     front = facing(projected, view.faces)
-    field, seen = body_field(face_id, bary, view.faces, view.projected, front == view.front, view.farthest)
+    field, seen = body_field(face_id, bary, view.faces, view.projected, front == view.front, view.farthest, view.folds)
     slip = SLIP * len(field) / 128
     body = solid(face_id >= 0, seen, slip)
     reach = view.reach[np.maximum(face_id, 0)]
@@ -86,10 +89,10 @@ def facing(projected: NDArray, faces: NDArray) -> NDArray:
 
 
 @numba.njit(cache=True, nogil=True)
-def body_field(face_id, bary, faces, photo, same_side, farthest):
+def body_field(face_id, bary, faces, photo, same_side, farthest, folds):
     """Displacement (h,w,2) of the body's pixels (0 elsewhere) and whether the photo shows their skin (h,w) 0 or 1.
 
-    Shown: inside the photo, the face turned the same way as now, and nothing nearer there.
+    Shown: inside the photo, the face turned the same way as now, and nothing nearer there; or hardly hidden in a fold.
     """
     height, width = face_id.shape
     fine_h, fine_w = farthest.shape
@@ -110,8 +113,10 @@ def body_field(face_id, bary, faces, photo, same_side, farthest):
             u, v = u / w, v / w
             field[y, x, 0], field[y, x, 1] = u - (x + 0.5), v - (y + 0.5)
             fx, fy = int(np.floor(u * FINE)), int(np.floor(v * FINE))
-            if same_side[f] and 0 <= fx < fine_w and 0 <= fy < fine_h and w <= farthest[fy, fx] + DEPTH_TOLERANCE:
-                seen[y, x] = 1.0
+            if 0 <= fx < fine_w and 0 <= fy < fine_h:
+                behind = w - farthest[fy, fx]
+                if (same_side[f] and behind <= DEPTH_TOLERANCE) or (folds[f] and abs(behind) <= FOLD_TOLERANCE):
+                    seen[y, x] = 1.0
     return field, seen
 
 
