@@ -52,7 +52,8 @@ def test_the_square_holds_the_head_in_its_upper_middle(turn):
     head = project(vertices[BODY.weights.argmax(1) == joint_index("head")], person.intrinsics)
     x, y = ((head[:, :2] - torch.tensor([region.left, region.top])) / region.side).unbind(1)
     assert x.min() > 0.2 and x.max() < 0.8 and y.min() > 0.1 and y.max() < 0.75
-    assert region.side == pytest.approx(2.4 * head_height(vertices, person.intrinsics, BODY))
+    head = head_height(vertices, person.intrinsics, BODY)
+    assert region_of(person, BODY, scale=3.0).side == pytest.approx(3 * head)
 
 
 def test_shoulders_show():
