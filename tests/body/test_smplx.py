@@ -227,6 +227,18 @@ def test_landmarks_lie_where_they_should(body):
     np.testing.assert_allclose(points[[33, 133, 159, 145, 61, 468]], mirrored, atol=5e-4)
 
 
+def test_contour_runs_around_the_face(body):
+    points = points_on_faces(
+        body.v_template.numpy(), body.faces.numpy(), body.lmk68_faces.numpy(), body.lmk68_bary.numpy()
+    )
+    contour, inner = points[:17], points[17:]
+    assert contour[:, 1].argmin() == 8 and abs(contour[8, 0]) < 3e-3
+    assert (np.diff(contour[:, 0]) > 0).all() and contour[0, 0] < -0.05
+    assert np.abs(inner[:, 0]).max() < np.abs(contour[:, 0]).max()
+    oval = face(body)[[58, 93, 132, 172, 288, 323, 361, 397]]
+    assert (np.abs(oval[:, 0]) > 0.045).all()
+
+
 def test_missing_and_foreign_files_are_named(tmp_path):
     with pytest.raises(UserError, match=r"nowhere\.npz.*SMPLX_NEUTRAL"):
         load_body(tmp_path / "nowhere.npz")

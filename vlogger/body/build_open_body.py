@@ -34,62 +34,17 @@ PIECES = ("body", "helper-l-eye", "helper-r-eye", "helper-tongue", "helper-upper
 FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 
 # ARKit's units, those of speech first
-EXPRESSIONS = tuple(
-    [
-        "jawOpen",
-        "mouthClose",
-        "mouthFunnel",
-        "mouthPucker",
-        "mouthSmileLeft",
-        "mouthSmileRight",
-        "mouthStretchLeft",
-        "mouthStretchRight",
-        "mouthRollLower",
-        "mouthRollUpper",
-        "mouthLowerDownLeft",
-        "mouthLowerDownRight",
-        "mouthUpperUpLeft",
-        "mouthUpperUpRight",
-        "mouthShrugLower",
-        "mouthShrugUpper",
-        "mouthPressLeft",
-        "mouthPressRight",
-        "mouthFrownLeft",
-        "mouthFrownRight",
-        "mouthDimpleLeft",
-        "mouthDimpleRight",
-        "mouthLeft",
-        "mouthRight",
-        "jawForward",
-        "jawLeft",
-        "jawRight",
-        "tongueOut",
-        "eyeBlinkLeft",
-        "eyeBlinkRight",
-        "browInnerUp",
-        "browDownLeft",
-        "browDownRight",
-        "browOuterUpLeft",
-        "browOuterUpRight",
-        "eyeSquintLeft",
-        "eyeSquintRight",
-        "eyeWideLeft",
-        "eyeWideRight",
-        "cheekPuff",
-        "cheekSquintLeft",
-        "cheekSquintRight",
-        "noseSneerLeft",
-        "noseSneerRight",
-        "eyeLookUpLeft",
-        "eyeLookUpRight",
-        "eyeLookDownLeft",
-        "eyeLookDownRight",
-        "eyeLookInLeft",
-        "eyeLookInRight",
-        "eyeLookOutLeft",
-        "eyeLookOutRight",
-    ]
-)
+_ARKIT = """
+    jawOpen mouthClose mouthFunnel mouthPucker mouthSmileLeft mouthSmileRight mouthStretchLeft mouthStretchRight
+    mouthRollLower mouthRollUpper mouthLowerDownLeft mouthLowerDownRight mouthUpperUpLeft mouthUpperUpRight
+    mouthShrugLower mouthShrugUpper mouthPressLeft mouthPressRight mouthFrownLeft mouthFrownRight
+    mouthDimpleLeft mouthDimpleRight mouthLeft mouthRight jawForward jawLeft jawRight tongueOut
+    eyeBlinkLeft eyeBlinkRight browInnerUp browDownLeft browDownRight browOuterUpLeft browOuterUpRight
+    eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight cheekPuff cheekSquintLeft cheekSquintRight
+    noseSneerLeft noseSneerRight eyeLookUpLeft eyeLookUpRight eyeLookDownLeft eyeLookDownRight
+    eyeLookInLeft eyeLookInRight eyeLookOutLeft eyeLookOutRight
+"""
+EXPRESSIONS = tuple(_ARKIT.split())
 
 
 @dataclass(frozen=True)
@@ -123,11 +78,10 @@ def build(data: Path, landmarks: Path) -> dict[str, NDArray]:
     weights = joint_weights(rig, visible)
     regressor = joint_regressor(samples, joints, weights)
     adults, explained = principal_components(samples, ADULT_COMPONENTS)
-    sliders = [
-        tuple(end[visible.vertices] * METRES for end in ends) for ends in read_face_sliders(data, len(mesh.vertices))
-    ]
+    ends = read_face_sliders(data, len(mesh.vertices))
+    sliders = [(more[visible.vertices] * METRES, less[visible.vertices] * METRES) for more, less in ends]
     faces, _ = principal_components(random_faces(sliders, FACES, rng), FACE_COMPONENTS)
-    order = smplx_order(template, mean_joints, weights, eyes_of(visible))
+    order = smplx_order(template, mean_joints, weights, piece_of_vertices(visible))
     shapedirs = directions(adults, faces, expressions(data, mesh, visible))
     new_number = np.argsort(order)
     triangles = new_number[np.searchsorted(visible.vertices, visible.triangles)]
@@ -159,7 +113,7 @@ def visible_surface(mesh: Mesh) -> Visible:
     return Visible(triangles[..., 0], triangles[..., 1], np.tile(piece, 2), np.unique(triangles[..., 0]))
 
 
-def eyes_of(visible: Visible) -> NDArray:
+def piece_of_vertices(visible: Visible) -> NDArray:
     """(V,) piece of each vertex: 0 skin, 1 left eye, ... as `PIECES`."""
     piece = np.zeros(len(visible.vertices), np.int64)
     piece[np.searchsorted(visible.vertices, visible.triangles)] = visible.piece[:, None]

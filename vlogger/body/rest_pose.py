@@ -47,7 +47,7 @@ def joint_of_each_bone(rig: Rig) -> list[int]:
 
 
 def turns_to_t_pose(rig: Rig, heads: NDArray) -> NDArray:
-    """(163, 3, 3) world rotations that bring the arms to +-x and the legs down, for bone heads (163, 3) of a neutral body."""
+    """(163, 3, 3) world rotations that bring the arms to +-x and the legs down; heads (163, 3) of a neutral body."""
     turns: list[NDArray] = []
     for bone, parent in zip(rig.bones, rig.parents):
         turn = _turn_of(bone, rig, heads)

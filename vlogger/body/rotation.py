@@ -41,7 +41,7 @@ def matrix_to_6d(matrix: Tensor) -> Tensor:
 
 
 def six_d_to_matrix(six: Tensor) -> Tensor:
-    """(..., 6) -> (..., 3, 3) by Gram-Schmidt; two parallel or zero columns have no rotation (garbage, not an error)."""
+    """(..., 6) -> (..., 3, 3) by Gram-Schmidt; two parallel or zero columns give garbage, not an error."""
     first = torch.nn.functional.normalize(six[..., :3], dim=-1)
     second = six[..., 3:] - (first * six[..., 3:]).sum(-1, keepdim=True) * first
     second = torch.nn.functional.normalize(second, dim=-1)

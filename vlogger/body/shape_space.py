@@ -17,12 +17,13 @@ HEIGHTS = ("minheight", "maxheight")
 PROPORTIONS = ("idealproportions", "uncommonproportions")
 CUPS = ("mincup", "averagecup", "maxcup")
 FIRMNESSES = ("minfirmness", "averagefirmness", "maxfirmness")
+SIGNS = ("positive", "negative")
 FACE_SECTIONS = ("head", "forehead", "eyebrows", "eyes", "nose", "cheek", "mouth", "chin", "ears")
 
 
 @dataclass(frozen=True)
 class Adults:
-    """MakeHuman's macro targets: `keys` name the sliders whose product is the weight of a row of displacements (T, N*3)."""
+    """MakeHuman's macro targets: `keys` name the sliders whose product weighs each row of displacements (T, N*3)."""
 
     base: NDArray
     keys: list[tuple[str, ...]]
@@ -74,7 +75,7 @@ def random_sliders(rng: np.random.Generator) -> dict[str, float]:
 
 
 def _sliders(values: tuple[float, ...], races: tuple[float, ...]) -> dict[str, float]:
-    """Interpolation weights of (gender, age, muscle, weight, height, proportions, cup) in [0, 1]; gender 1 is female."""
+    """Weights of all names for gender (1 female), age, muscle, weight, height, proportions, cup, each in [0, 1]."""
     gender, age, muscle, weight, height, proportions, cup = values
     weights = {"male": 1 - gender, "female": gender, "young": 1 - age, "old": age}
     weights |= dict(zip(HEIGHTS, (1 - height, height))) | dict(zip(PROPORTIONS, (1 - proportions, proportions)))
@@ -96,9 +97,8 @@ def read_face_sliders(data: Path, count: int) -> list[tuple[NDArray, NDArray]]:
         for category in sections.get(section, {}).get("categories", []):
             names = category.get("opposites")
             if names:
-                ends.append(
-                    tuple(_slider_end(folder / section, names, sign, count) for sign in ("positive", "negative"))
-                )
+                positive, negative = (_slider_end(folder / section, names, sign, count) for sign in SIGNS)
+                ends.append((positive, negative))
     return [pair for pair in ends if pair[0].any() or pair[1].any()]
 
 

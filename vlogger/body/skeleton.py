@@ -1,33 +1,12 @@
 """The 55 joints of SMPL-X (Pavlakos et al., CVPR 2019), in the order of its files."""
 
-_BODY = [
-    "pelvis",
-    "left_hip",
-    "right_hip",
-    "spine1",
-    "left_knee",
-    "right_knee",
-    "spine2",
-    "left_ankle",
-    "right_ankle",
-    "spine3",
-    "left_foot",
-    "right_foot",
-    "neck",
-    "left_collar",
-    "right_collar",
-    "head",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "jaw",
-    "left_eye",
-    "right_eye",
-]
-_FINGERS = ["index", "middle", "pinky", "ring", "thumb"]
+_BODY_NAMES = """
+    pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot
+    neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist
+    jaw left_eye right_eye
+"""
+_BODY = _BODY_NAMES.split()
+_FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 
 JOINTS: tuple[str, ...] = (
     *_BODY,

@@ -54,8 +54,9 @@ class Posed(NamedTuple):
 
 
 def pose(body: Body, betas: Tensor, rotations: Tensor, expression: Tensor, translation: Tensor) -> Posed:
-    """Vertices and joints of t frames: betas (n) or (t, n), rotations (t, 55, 3, 3), expression (t, e), translation (t, 3).
+    """Vertices and joints of t frames.
 
+    betas (n) or (t, n), rotations (t, 55, 3, 3), expression (t, e), translation (t, 3).
     Fewer betas or expressions than the body has count as zeros for the rest. The pelvis turns about its own joint.
     """
     shaped = body.v_template + _blend(body.shapedirs, betas) + _blend(body.exprdirs, expression)
@@ -68,7 +69,7 @@ def pose(body: Body, betas: Tensor, rotations: Tensor, expression: Tensor, trans
 
 
 def subset(body: Body, vertex_ids: Tensor) -> Body:
-    """The same body with only these vertices (distinct, any order), the triangles and landmarks they span, all joints."""
+    """The same body with these (distinct) vertices only, the triangles and landmarks they span, and all joints."""
     place = torch.full((len(body.v_template),), -1, dtype=torch.long)
     place[vertex_ids] = torch.arange(len(vertex_ids))
     kept = (place[body.faces] >= 0).all(1)
@@ -146,7 +147,7 @@ def _correctives(posedirs: Tensor, rotations: Tensor) -> Tensor:
 
 
 def _chain(rotations: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
-    """Local rotations (t, 55, 3, 3) and rest joints (t or none, 55, 3) -> global rotations and joints, root to leaves."""
+    """Local rotations (t, 55, 3, 3) and rest joints (t, 55, 3) -> rotations and joints in space, root to leaves."""
     turns, joints = [rotations[:, 0]], [rest[..., 0, :].expand(len(rotations), 3)]
     for joint, parent in enumerate(PARENTS[1:], start=1):
         bone = (rest[..., joint, :] - rest[..., parent, :]).expand(len(rotations), 3)
@@ -203,7 +204,7 @@ def _drop_zeros(directions: np.ndarray) -> np.ndarray:
 
 
 def _ibug(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The 68 points: the face contour (of a head that is not turned, -1 where the file has none), then the 51 others."""
+    """The 68 points: the contour of a face seen straight (-1 where the file has none), then the 51 others."""
     contour = arrays.get("dynamic_lmk_faces_idx", np.full((1, 17), -1))[0]
     contour_bary = arrays.get("dynamic_lmk_bary_coords", np.zeros((1, 17, 3)))[0]
     faces = np.concatenate([contour, arrays["lmk_faces_idx"]]).astype(np.int64)
