@@ -12,10 +12,8 @@ def test_a_sentence_becomes_sound():
 
 
 def test_the_same_text_sounds_the_same_and_a_longer_one_lasts_longer():
-    """Within one process the breath noise goes on where it stopped; a new process begins anew."""
     voice = Espeak()
-    first, again = voice("One two.").samples, voice("One two.").samples
-    assert len(first) == len(again) and torch.corrcoef(torch.stack([first, again]))[0, 1] > 0.95
+    assert torch.equal(voice("One two.").samples, voice("One two.").samples)
     assert voice("One two three four five six.").duration > voice("One two.").duration
 
 

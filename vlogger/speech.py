@@ -4,7 +4,10 @@ espeak-ng is GPL-3.0: its library comes in the package espeakng-loader and is ca
 (`speak_lib.h`) only when a text is to be spoken; no part of it is in this package.
 """
 
+import _ctypes
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,31 +36,33 @@ class Espeak:
         """The spoken text, mono 16 bit at the library's rate (22,050 Hz)."""
         if not text.strip():
             raise UserError("text= is empty; give a sentence to speak, or audio=")
-        library, rate = started()
-        try:
+        with engine() as (library, rate):
             if library.espeak_SetVoiceByName(self.voice.encode()) != 0:
                 raise UserError(f"espeak-ng has no voice {self.voice}; try speech.voice=en-us, de, fr, es, ru or cmn")
             library.espeak_SetParameter(RATE, self.words_per_minute, 0)
             samples = spoken(library, text)
-        finally:
-            library.espeak_Terminate()
         if not samples.any():
             raise UserError(f"espeak-ng has nothing to say for text={text!r}; give a sentence with words in it")
         return Audio(torch.from_numpy(samples.astype(np.float32) / 32768), rate)
 
 
-def started() -> tuple[ctypes.CDLL, int]:
-    """The library, ready, and its sample rate."""
+@contextmanager
+def engine() -> Iterator[tuple[ctypes.CDLL, int]]:
+    """The library, ready, and its sample rate (Hz). It is unloaded at the end, because its noise goes on where it was."""
     try:
         import espeakng_loader
 
         library = ctypes.CDLL(espeakng_loader.get_library_path())
     except (ImportError, OSError) as error:
         raise UserError("text= needs espeak-ng; pip install espeakng-loader, or give audio= instead") from error
-    rate = library.espeak_Initialize(SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), EXIT_NOT)
-    if rate <= 0:
-        raise UserError("espeak-ng does not find its data; reinstall espeakng-loader, or give audio= instead")
-    return library, rate
+    try:
+        rate = library.espeak_Initialize(SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), EXIT_NOT)
+        if rate <= 0:
+            raise UserError("espeak-ng does not find its data; reinstall espeakng-loader, or give audio= instead")
+        yield library, rate
+    finally:
+        library.espeak_Terminate()
+        _ctypes.dlclose(library._handle)
 
 
 def spoken(library: ctypes.CDLL, text: str) -> np.ndarray:
