@@ -3,7 +3,7 @@
 # make lint      the checks
 # make install   only the set-up, in .venv
 #
-# PyTorch comes from its index of CPU builds; for a GPU: make install TORCH_INDEX=https://pypi.org/simple
+# PyTorch comes from its index of CPU builds; for a GPU: make install TORCH_INDEX=
 # Further options for pip: make install PIP_FLAGS="..."
 
 PYTHON ?= python3
@@ -33,7 +33,7 @@ install: .venv/installed
 .venv/installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'vlogger needs Python 3.11 or newer')"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) --no-deps --retries 1 --timeout 30 --extra-index-url $(TORCH_INDEX) torch
+	$(PIP) --no-deps --retries 1 --timeout 30 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	$(PIP) -e ".[test]"
 	touch $@
 
