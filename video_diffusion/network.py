@@ -43,7 +43,7 @@ class Painter(Checkpoint):
         self.unet = FrameUNet(widths, embedding, patch, temporal_decoder)
         self.control = ControlBranch(3 + parts + 3 + 1, widths, embedding, patch)
         self.reference = ReferenceEncoder(3 + 3 + parts, widths, patch)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, noisy: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
         told = condition if "hints" in condition else self.prepare(condition)
@@ -105,14 +105,7 @@ def for_clips(weights: str) -> Painter:
             f"No painter in {weights}: first train one on single frames, "
             "`python -m vlogger.train experiment=video_image data=POOLS`, and name its folder with weights=FOLDER."
         )
-    painter = load(weights)
+    painter = Painter.from_pretrained(weights)
     for name, parameter in painter.unet.named_parameters():
         parameter.requires_grad_(".temporal." in f".{name}.")
     return painter.train()
-
-
-def load(weights: str) -> Painter:
-    """A painter from a folder or from a name on the hub, in the memory layout that is fast on a CPU."""
-    painter = Painter.from_pretrained(weights)
-    assert isinstance(painter, Painter)
-    return painter.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

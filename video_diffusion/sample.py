@@ -9,7 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from video_diffusion.network import FRAME_CONTROLS, Painter, load
+from video_diffusion.network import FRAME_CONTROLS, Painter
 from video_diffusion.outpaint import Window, frame_noise, outpaint, windows
 from vlogger.diffusion.sampling import Condition, Known, sample
 from vlogger.errors import UserError
@@ -108,7 +108,7 @@ def painter_from(
             f"The painter's weights are missing in {EMBEDDED}: train them with "
             "`python -m vlogger.train experiment=video_image data=POOLS`, or name a folder with video.weights=FOLDER."
         )
-    network = load(weights or str(EMBEDDED)).eval()
+    network = Painter.from_pretrained(weights or EMBEDDED)
     return DiffusionPainter(network, scheduler, steps, window, overlap, shared)
 
 

@@ -11,9 +11,11 @@ from typing import Protocol
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from vlogger.checkpoint import Checkpoint
 from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.loss import drop, noise_levels
 
@@ -76,9 +78,12 @@ class DiffusionTraining(pl.LightningModule):
     (`requires_grad=False`) stay as they are. `report(prediction, batch)` measures more at validation.
     """
 
+    denoiser: Checkpoint
+    task: Task
+
     def __init__(
         self,
-        denoiser: nn.Module,
+        denoiser: Checkpoint,
         scheduler,
         loss: Loss,
         optimizer: Callable[..., torch.optim.Optimizer],
@@ -150,7 +155,8 @@ class SamplePictures(pl.Callback):
         if trainer.logger is None or trainer.sanity_checking:
             return
         with torch.inference_mode():
-            picture = self.draw(pl_module.denoiser, pl_module.task)
+            picture = self.draw(trained(pl_module).denoiser, trained(pl_module).task)
+        assert isinstance(trainer.logger, TensorBoardLogger)
         trainer.logger.experiment.add_image("samples", picture, trainer.global_step)
 
 
@@ -171,4 +177,10 @@ class ExportWeights(pl.Callback):
         self.folder = folder
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        pl_module.denoiser.save_pretrained(self.folder)
+        trained(pl_module).denoiser.save_pretrained(self.folder)
+
+
+def trained(module: pl.LightningModule) -> DiffusionTraining:
+    """The module of this file that Lightning hands to its callbacks."""
+    assert isinstance(module, DiffusionTraining)
+    return module

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
 
 from video_diffusion.network import Painter
 from video_diffusion.outpaint import Window
@@ -105,6 +107,15 @@ def repainted(painter: DiffusionPainter, conditions: Conditions, known: torch.Te
 
 def test_it_is_a_stage():
     assert isinstance(stage(), ControlsToVideo)
+
+
+@pytest.mark.parametrize("name", ["default", "paper"])
+def test_each_configuration_builds_a_painter_that_paints(name, tmp_path):
+    stage().network.save_pretrained(tmp_path)
+    with initialize_config_module("conf", version_base="1.3"):
+        cfg = compose(overrides=[f"+video={name}", f"video.weights={tmp_path}"]).video
+    painter = instantiate(cfg, steps=1)
+    assert painted(painter, MadeControls(2)).shape == (2, 3, SIZE, SIZE)
 
 
 def test_missing_weights_are_named_with_the_cure(monkeypatch, tmp_path):
