@@ -48,7 +48,7 @@ class Espeak:
 
 @contextmanager
 def engine() -> Iterator[tuple[ctypes.CDLL, int]]:
-    """The library, ready, and its sample rate (Hz). It is unloaded at the end, because its noise goes on where it was."""
+    """The library, ready, and its sample rate (Hz). Unloaded at the end, because its noise goes on where it was."""
     try:
         import espeakng_loader
 
