@@ -20,7 +20,6 @@ from motion.audio import BINS, HEARD
 from motion.features import EXPRESSIONS, FeatureSpace
 from vlogger.checkpoint import Checkpoint
 from vlogger.diffusion.blocks import TimeEmbedding, step_of, zero_
-from vlogger.errors import UserError
 
 WEIGHTS = Path(__file__).with_name("weights")
 POSITIONS_PER_SECOND = 25.0
@@ -130,11 +129,4 @@ class MotionTransformer(Checkpoint):
 
 def load_network(path: str | Path | None = None) -> MotionTransformer:
     """Trained weights from a folder or a hub id (None: those that ship with vlogger), ready for sampling."""
-    place = Path(path or WEIGHTS)
-    if path is None and not (place / "config.json").is_file():
-        raise UserError(
-            f"{place} holds no motion weights: train some (vlogger.train experiment=motion), give motion.network.path."
-        )
-    network = MotionTransformer.from_pretrained(str(path or WEIGHTS))
-    assert isinstance(network, MotionTransformer)
-    return network.eval()
+    return MotionTransformer.from_pretrained(WEIGHTS if path is None else path)

@@ -92,19 +92,12 @@ def test_checkpoint_round_trip(tmp_path):
     assert not again.training
 
 
-def test_shipped_size():
-    with pytest.raises(UserError, match="no motion weights") if not shipped() else nothing():
-        network = load_network()
-        assert sum(parameter.numel() for parameter in network.parameters()) <= 5_000_000
+def test_shipped_weights():
+    network = load_network()
+    assert sum(parameter.numel() for parameter in network.parameters()) <= 5_000_000
+    assert network.config["dropout"] < 1 and not network.training
 
 
-def shipped() -> bool:
-    from motion.network import WEIGHTS
-
-    return (WEIGHTS / "config.json").is_file()
-
-
-def nothing():
-    from contextlib import nullcontext
-
-    return nullcontext()
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(UserError, match=tmp_path.name):
+        load_network(tmp_path)
