@@ -8,6 +8,7 @@ whatever is said: raised brows, narrow eyes, half of a smile. Joints that are no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import torch
@@ -68,24 +69,26 @@ class FeatureSpace:
     scale: Mapping[str, float] = field(default_factory=dict)
     expressions: tuple[str, ...] = EXPRESSIONS
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         axes = (f"{name}.{axis}" for name in (*self.joints, "translation") for axis in "xyz")
         return (*self.expressions, *axes)
 
-    @property
+    @cached_property
     def size(self) -> int:
         return len(self.names)
 
-    @property
+    @cached_property
     def face(self) -> Tensor:
         """(d,) bool: which features are expression, the others are body."""
         return torch.arange(self.size) < len(self.expressions)
 
+    @cached_property
     def scales(self) -> Tensor:
         """(d,)"""
         return torch.tensor([longest(self.scale, name, 1.0) for name in self.names])
 
+    @cached_property
     def kept(self) -> Tensor:
         """(e,) the share of the reference's expression that is added."""
         return torch.tensor([longest(self.keep, name, 0.0) for name in self.expressions])
@@ -125,19 +128,19 @@ def to_features(space: FeatureSpace, motion: Motion, reference: Pose) -> Tensor:
     joints = [joint_index(name) for name in space.joints]
     residual = reference.rotations[joints].transpose(-1, -2) @ motion.rotations[:, joints]
     parts = [
-        motion.expression - space.kept() * reference.expression,
+        motion.expression - space.kept * reference.expression,
         matrix_to_axis_angle(residual).flatten(1),
         motion.translation - reference.translation,
     ]
-    return torch.cat(parts, dim=1) / space.scales()
+    return torch.cat(parts, dim=1) / space.scales
 
 
 def to_motion(space: FeatureSpace, features: Tensor, reference: Pose, fps: float) -> Motion:
     """(t, d) -> the motion. Expressions are held within [0, 1], which is what ARKit units mean."""
     t, units = len(features), len(space.expressions)
-    expression, turns, shift = (features * space.scales()).split([units, 3 * len(space.joints), 3], dim=1)
+    expression, turns, shift = (features * space.scales).split([units, 3 * len(space.joints), 3], dim=1)
     joints = [joint_index(name) for name in space.joints]
     rotations = reference.rotations.repeat(t, 1, 1, 1)
     rotations[:, joints] = reference.rotations[joints] @ axis_angle_to_matrix(turns.unflatten(1, (-1, 3)))
-    absolute = (expression + space.kept() * reference.expression).clamp(0, 1)
+    absolute = (expression + space.kept * reference.expression).clamp(0, 1)
     return Motion(rotations, absolute, reference.translation + shift, float(fps))

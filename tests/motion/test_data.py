@@ -73,6 +73,17 @@ def test_the_silent_face_is_the_rest(tmp_path):
     assert again.features(SPACE, 0)[:, 5].abs().max() < 1e-5
 
 
+def test_blinks_of_narrow_eyes_close(tmp_path):
+    for number, strength in enumerate((0.4, 0.3)):
+        audio, motion = clip(seed=number)
+        motion.expression[30:34, 28:30] = strength
+        save_clip(tmp_path / f"{number}.npz", audio, motion)
+    clips = load_clips(tmp_path)
+    peaks = [float(c.motion.expression[:, 28].max()) for c in clips]
+    assert peaks == pytest.approx([0.95, 0.95 * 0.75], abs=0.01), "one factor for all clips of the folder"
+    torch.testing.assert_close(clips[0].motion.expression[:, 0], load_clip(tmp_path / "0.npz").motion.expression[:, 0])
+
+
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(UserError, match="no motion clips"):
         load_clips(tmp_path)
