@@ -28,7 +28,7 @@ from vlogger.body.landmarks import LEFT_LIDS, RIGHT_LIDS
 from vlogger.body.skeleton import JOINTS, joint_index
 from vlogger.body.smplx import Body
 
-FACE_SIGMA = 0.01  # of one of a hundred face points, in eye distances
+FACE_SIGMA = 0.006  # of one of a hundred face points, in eye distances
 GAP_SIGMA = 0.006  # of the opening of lips and lids
 IRIS_SIGMA = 0.01
 JOINT_SIGMA = 0.2  # of a body joint: clothes hide it
@@ -106,7 +106,7 @@ def eye_distance(face_points: Tensor) -> Tensor:
 
 def gather(person: Person, marks: Markers, size: tuple[int, int]) -> Evidence:
     """The evidence of one person in a picture of size (h, w)."""
-    points = torch.from_numpy(person.face.points).double()[:, :2]
+    points = torch.from_numpy(person.face.points).double()
     unit = float(eye_distance(points))
     equations = [_face(points, marks, unit)]
     if person.pose is not None:
@@ -143,7 +143,8 @@ def _none(kind: torch.dtype, *shape: int) -> Tensor:
 def _face(points: Tensor, marks: Markers, unit: float) -> Evidence:
     """Landmarks, openings of lips and lids, irises."""
     place = {int(number): i for i, number in enumerate(marks.ids)}
-    weight = landmark_weights(marks.ids).double() * (100 / len(marks.ids)) ** 0.5 / (FACE_SIGMA * unit)
+    weight = landmark_weights(points, marks.ids) * (100 / len(marks.ids)) ** 0.5 / (FACE_SIGMA * unit)
+    points = points[:, :2]
     at = [(i, points[number], weight[i]) for number, i in place.items()]
     for i, iris in enumerate((RIGHT_IRIS, LEFT_IRIS)):
         at.append((marks.irises + i, points[iris], torch.tensor(1 / (IRIS_SIGMA * unit))))

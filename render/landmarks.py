@@ -23,6 +23,7 @@ FaceChoice = str | int  # "only", "largest", or a number from the left
 
 LEFT_WRIST, RIGHT_WRIST, NOSE = 15, 16, 0  # of the 33 pose points
 LEFT_ELBOW, RIGHT_ELBOW = 13, 14
+LEFT_SHOULDER, RIGHT_SHOULDER = 11, 12
 MINOR = 1 / 6  # faces smaller than this part of the largest one are neither counted nor numbered
 SAME = 0.3  # detections that overlap more than this (intersection over union) are one face
 SEEN = 0.5  # a pose point of at least this visibility is trusted
@@ -242,7 +243,7 @@ def _distinct(faces: list[Face]) -> list[Face]:
 
 
 def _pose(models: _Models, image: np.ndarray, face: Face) -> Pose | None:
-    """The pose whose nose lies in the face's box, searched around that face."""
+    """The pose whose nose lies in the face's box and whose shoulders lie under it, searched around that face."""
     middle, side = (face.box[:2] + face.box[2:]) / 2, face.side
     for reach in (3.5, 2.2, 6.0):
         below = middle + (0, (reach - 1.5) * side)
@@ -251,10 +252,19 @@ def _pose(models: _Models, image: np.ndarray, face: Face) -> Pose | None:
         if result.pose_landmarks is None:
             continue
         points = _pixels(result.pose_landmarks.landmark, 512)[:, :2] / scale + origin
-        if np.abs(points[NOSE] - middle).max() < 0.6 * side:
+        if np.abs(points[NOSE] - middle).max() < 0.6 * side and _under_the_head(points, face):
             visibility = np.array([p.visibility for p in result.pose_landmarks.landmark])
             return Pose(points, visibility, _pixels(result.pose_world_landmarks.landmark, 1))
     return None
+
+
+def _under_the_head(points: np.ndarray, face: Face) -> bool:
+    """Whether the shoulders lie below the mouth, as the face is tilted, no farther apart than shoulders can be."""
+    forehead, chin = face.points[[10, 152], :2]
+    shoulders = points[[LEFT_SHOULDER, RIGHT_SHOULDER]]
+    length = float(np.linalg.norm(chin - forehead))
+    below = (shoulders - forehead) @ (chin - forehead) / length**2
+    return bool((below > 0.75).all() and below.mean() < 3 and np.linalg.norm(shoulders[0] - shoulders[1]) < 4 * length)
 
 
 def _hands(models: _Models, image: np.ndarray, pose: Pose, face: Face) -> tuple[Hand | None, Hand | None]:

@@ -24,6 +24,7 @@ RIGHT_IRIS, LEFT_IRIS = 468, 473
 LIP_PAIRS = ((82, 87), (13, 14), (312, 317), (81, 178), (311, 402))  # upper, lower inner lip
 LID_PAIRS = ((160, 144), (159, 145), (158, 153), (387, 373), (386, 374), (385, 380))  # upper, lower lid
 
+OUTLINE, OUTLINE_YAW = 0.3, 0.35  # weight of the outline; radians at which its far side no longer counts
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")  # in MediaPipe's order, four points each after the wrist
 FINGER_TIPS = (4, 8, 12, 16, 20)
 
@@ -77,9 +78,18 @@ def _farthest(body: Body, joint: str, direction: Tensor) -> Tensor:
     return torch.where(mine, body.v_template @ direction, -torch.inf).argmax()
 
 
-def landmark_weights(ids: Tensor) -> Tensor:
-    """(n,) how much each MediaPipe point counts: lips and lids more, the outline, which slides, little."""
-    weight = torch.ones(478)
-    weight[list(OVAL)] = 0.0
+def landmark_weights(points: Tensor, ids: Tensor) -> Tensor:
+    """(..., n) how much each of the MediaPipe points `ids` of faces (..., 478, 3) counts.
+
+    Lips and lids count more. The outline counts less, and on the side that turns away from the viewer not at all: there
+    the landmarks lie on the rim that is seen, which slides over the face.
+    """
+    weight = torch.ones(478, dtype=points.dtype)
     weight[[*OUTER_LIPS, *INNER_LIPS, *RIGHT_LIDS, *LEFT_LIDS]] = 1.5
-    return weight[ids]
+    outline = torch.zeros(478, dtype=points.dtype)
+    outline[list(OVAL)] = 1.0
+    across = points[..., 263, :] - points[..., 33, :]  # from the right outer eye corner to the left one
+    yaw = torch.atan2(across[..., 2], across[..., :2].norm(dim=-1))[..., None]  # > 0: the left side is farther
+    away = torch.linalg.vecdot(points[..., :2] - points[..., 6:7, :2], across[..., None, :2]) * yaw > 0
+    rim = OUTLINE * torch.where(away, (1 - yaw.abs() / OUTLINE_YAW).clamp(min=0), 1.0)
+    return (weight * (1 - outline) + rim * outline)[..., ids]

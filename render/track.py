@@ -28,7 +28,7 @@ from render.fit import (
     start_of,
 )
 from render.landmarks import Face, Person, bounds
-from render.targets import LEFT_IRIS, LID_PAIRS, LIP_PAIRS, RIGHT_IRIS, landmark_weights
+from render.targets import LEFT_IRIS, LID_PAIRS, LIP_PAIRS, OVAL, RIGHT_IRIS, landmark_weights
 from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from vlogger.body.skeleton import JOINTS, joint_index
 from vlogger.body.smplx import Body, pose
@@ -141,10 +141,11 @@ def _clip_of(landmarks: NDArray, size: tuple[int, int], marks: Markers, betas: T
     """Points, weights and camera of a clip."""
     height, width = size
     missing = torch.from_numpy(~np.isfinite(landmarks[:, 0, 0]))
-    points = torch.from_numpy(bridge(landmarks)).double()[..., :2]
+    points = torch.from_numpy(bridge(landmarks)).double()
     unit = eye_distance(points)[:, None]
-    counts = landmark_weights(marks.ids).double() * (100 / len(marks.ids)) ** 0.5 / FACE_SIGMA
-    weight = torch.cat([counts, torch.full((2,), 1 / IRIS_SIGMA, dtype=torch.double)]) / unit
+    counts = landmark_weights(points, marks.ids) * (100 / len(marks.ids)) ** 0.5 / FACE_SIGMA
+    weight = torch.nn.functional.pad(counts, (0, 2), value=1 / IRIS_SIGMA) / unit
+    points = points[..., :2]
     place = {int(number): i for i, number in enumerate(marks.ids)}
     gaps = [(place[a], place[b]) for a, b in (*LIP_PAIRS, *LID_PAIRS) if a in place and b in place]
     focal = focal_of_view() * (height**2 + width**2) ** 0.5
@@ -302,9 +303,9 @@ def left_jacobian(vector: Tensor) -> Tensor:
 
 
 def _residual_length(clip: _Clip, state: _State) -> Tensor:
-    """(t,) mean distance of the weighted points in the picture, over the distance of the eyes."""
+    """(t,) mean distance of the points but the outline's in the picture, over the distance of the irises."""
     points, _, _ = _posed(clip, state)
     length = (project(points, clip.camera)[..., :2] - clip.points).norm(dim=-1)
-    used = torch.cat([landmark_weights(clip.marks.ids) > 0, torch.ones(2, dtype=torch.bool)])
+    fixed = torch.tensor([number not in OVAL for number in (*clip.marks.ids.tolist(), RIGHT_IRIS, LEFT_IRIS)])
     unit = (clip.points[:, -1] - clip.points[:, -2]).norm(dim=-1)
-    return length[:, used].mean(1) / unit
+    return length[:, fixed].mean(1) / unit

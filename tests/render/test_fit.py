@@ -18,7 +18,7 @@ from render.fit import (
 )
 from render.landmarks import Face, Person, bounds
 from render.solve import least_squares
-from render.targets import OVAL
+from render.targets import OVAL, landmark_weights
 from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from vlogger.body.skeleton import joint_index
 from vlogger.body.smplx import pose
@@ -164,6 +164,15 @@ def test_markers_pose_like_the_mesh(body, marks, known):
     points = torch.einsum("nkc,nk->nc", mesh.vertices[0][body.faces[body.mp_faces[marks.ids]]], body.mp_bary[marks.ids])
     assert (small.vertices[0, : len(marks.ids)] - points).norm(dim=-1).max() < 1e-3
     assert torch.allclose(small.joints[0].float(), mesh.joints[0], atol=1e-5)
+
+
+def test_the_outline_does_not_count_where_it_turns_away(body, known):
+    person = shown(body, known)
+    weight = landmark_weights(torch.from_numpy(person.face.points), torch.arange(478))
+    points = person.face.points
+    nearer = 356 if points[263, 2] < points[33, 2] else 127  # temple of the left, of the right side
+    farther = {356: 127, 127: 356}[nearer]
+    assert weight[farther] < weight[nearer] < weight[4] < weight[13]
 
 
 def test_eye_distance_in_pixels():
