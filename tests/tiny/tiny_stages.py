@@ -17,7 +17,7 @@ class Standing:
     """See: the template body, its head in the middle of the picture, `distance` metres away."""
 
     body: Body
-    distance: float = 1.1
+    distance: float = 0.95
 
     def __call__(self, portrait: Portrait) -> Subject:
         height, width = portrait.image.shape[1:]
