@@ -30,6 +30,10 @@ class Recording:
     def duration(self) -> float:
         return self.clip.duration / self.speed
 
+    def covers(self, times: Tensor) -> Tensor:
+        """(t, 1) 1.0 at the moments at which the recording lasts."""
+        return ((times >= 0) & (times <= self.duration)).float()[:, None]
+
     def stretch(self, space: FeatureSpace, reference: int, times: Tensor) -> Tensor:
         """Features (t, d) at moments (t,); before the first and after the last frame they stand still."""
         return interpolate(self.clip.features(space, reference), times * self.speed * self.clip.motion.fps)
@@ -81,8 +85,9 @@ class SpeechMotion:
     """The task of the motion network: batches of `size` stretches of `shortest` to `longest` frames.
 
     Tracked and spoken recordings are drawn with equal chance when there are both (`spoken` sets the share). Every
-    20th clip of each is kept for validation. Spoken recordings teach the mouth only; their other features are
-    borrowed from a tracked one, uncounted, so that nothing but the sound tells the two kinds apart.
+    20th clip of each is kept for validation. What spoken recordings do not tell, pose and upper face, is borrowed from
+    a random tracked one: heads move and eyes blink for every voice, if not because of what it says, and nothing but the
+    sound tells the two kinds apart.
     """
 
     def __init__(
@@ -138,10 +143,11 @@ class SpeechMotion:
         start = uniform(-OUTSIDE, max(slack, 0) + OUTSIDE, generator)
         times = frame_times(frames, fps)
         features = recording.stretch(self.space, self.reference(recording, generator), times + start)
-        inside = ((times + start >= 0) & (times + start <= recording.duration)).float()[:, None]
-        weight = recording.clip.known(self.space) * torch.maximum(inside, self.space.only(MOUTH))
+        weight = recording.clip.known(self.space) * torch.maximum(
+            recording.covers(times + start), self.space.only(MOUTH)
+        )
         if recording.clip.spoken:
-            features = self.borrow(features, all_, times, generator)
+            features, weight = self.borrow(features, weight, all_, times, generator)
         if change and uniform(0, 1, generator) < 0.5:
             features = mirror(self.space, features)
         return Stretch(self.sound(recording, start, frames / fps, times, change, generator), features, weight)
@@ -151,15 +157,16 @@ class SpeechMotion:
         return 0 if uniform(0, 1, generator) < 0.5 else pick(len(recording.clip.motion), generator)
 
     def borrow(
-        self, features: Tensor, recordings: list[Recording], times: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """The same mouth with the pose and the upper face of a random tracked recording."""
+        self, features: Tensor, weight: Tensor, recordings: list[Recording], times: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The same mouth with the pose and the upper face of a random tracked recording, and what counts now."""
         tracked = [recording for recording in recordings if not recording.clip.spoken]
         if not tracked:
-            return features
-        lender = tracked[pick(len(tracked), generator)]
+            return features, weight
+        lender, mouth = tracked[pick(len(tracked), generator)], self.space.only(MOUTH) > 0
+        times = times + uniform(0, max(lender.duration - float(times[-1]), 0), generator)
         lent = lender.stretch(self.space, self.reference(lender, generator), times)
-        return torch.where(self.space.only(MOUTH) > 0, features, lent)
+        return torch.where(mouth, features, lent), torch.where(mouth, weight, lender.covers(times))
 
     def sound(
         self,

@@ -139,17 +139,23 @@ def test_batches_are_repeatable_and_masked(folder):
     assert all(torch.equal(value, again.condition[name]) for name, value in first.condition.items())
     assert 20 <= first.clean.shape[1] <= 30
     assert (first.weight * first.condition["given"] == 0).all(), "what is given is not asked for"
-    teaches_mouth_only = (first.weight[..., SPACE.only(MOUTH) == 0] == 0).all(dim=(1, 2))
-    assert 0 < teaches_mouth_only.sum() < 6
     assert all(len(batch.clean) for batch in task.validation())
+
+
+def test_a_spoken_clip_alone_teaches_the_mouth_only(tmp_path):
+    spoken(tmp_path / "spoken.npz")
+    batch = SpeechMotion(str(tmp_path), SPACE, size=3, shortest=10, longest=10, speeds=(1.0,)).batch(seeded(0))
+    mouth = SPACE.only(MOUTH) > 0
+    assert (batch.weight[..., ~mouth] == 0).all() and batch.weight[..., mouth].sum() > 0
 
 
 def test_borrowed_features_leave_the_mouth(folder):
     task = SpeechMotion(str(folder), SPACE, size=2, speeds=(1.0,))
-    features = torch.full((10, SPACE.size), 7.0)
-    mixed = task.borrow(features, task.recordings, torch.arange(10).double() / 25, seeded(0))
+    features, weight = torch.full((100, SPACE.size), 7.0), SPACE.only(MOUTH).expand(100, -1)
+    mixed, counted = task.borrow(features, weight, task.recordings, torch.arange(100).double() / 25, seeded(0))
     mouth = SPACE.only(MOUTH) > 0
     assert (mixed[:, mouth] == 7).all() and (mixed[:, ~mouth] != 7).all()
+    assert (counted[:70] == 1).all() and (counted[80:, ~mouth] == 0).all(), "a lender of 3 s teaches for 3 s"
 
 
 def test_temporal_losses_equal_loops():
