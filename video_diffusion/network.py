@@ -95,10 +95,11 @@ def filled(pictures: Tensor, known: Tensor) -> Tensor:
     return pictures * weight + rough * (1 - weight)
 
 
-def for_clips(weights: str) -> Painter:
+def for_clips(weights: str, control: bool = True) -> Painter:
     """The painter of single frames in the folder `weights`, ready for its second training: the base is frozen.
 
-    The control branch and every temporal convolution stay trainable (VLOGGER 3.2).
+    Every temporal convolution stays trainable, and the whole control branch if `control` (VLOGGER 3.2). Without it,
+    clips of few persons cannot teach it their looks.
     """
     if not (Path(weights) / "config.json").exists():
         raise UserError(
@@ -106,6 +107,7 @@ def for_clips(weights: str) -> Painter:
             "`python -m vlogger.train experiment=video_image data=POOLS`, and name its folder with weights=FOLDER."
         )
     painter = Painter.from_pretrained(weights)
-    for name, parameter in painter.unet.named_parameters():
-        parameter.requires_grad_(".temporal." in f".{name}.")
+    for name, parameter in painter.named_parameters():
+        free = control and not name.startswith("unet.")
+        parameter.requires_grad_(free or ".temporal." in f".{name}.")
     return painter.train()

@@ -113,3 +113,10 @@ def test_the_second_training_moves_control_and_time_but_not_the_base(tmp_path):
     assert not moved & base
     assert not {name for name in before if ".temporal." in name} - moved
     assert "control.hint.weight" in moved
+
+
+def test_only_the_temporal_layers_learn_when_asked(tmp_path):
+    tiny().save_pretrained(tmp_path)
+    painter = for_clips(str(tmp_path), control=False)
+    assert all((".temporal." in name) == parameter.requires_grad for name, parameter in painter.named_parameters())
+    assert any(parameter.requires_grad for parameter in painter.parameters())
