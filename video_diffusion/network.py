@@ -1,7 +1,9 @@
 """The painter's network: base U-Net, control branch and reference encoder as one denoiser of clips (VLOGGER 3.2).
 
-Pictures are in [-1, 1]. The clean frame is predicted as the warped photo, with its holes filled smoothly, plus a
-correction that is zero at the start: an untrained painter copies the warp.
+Pictures are in [-1, 1]. The clean frame is predicted as the warped photo, with its holes filled smoothly and retouched
+without noise, plus the correction of the diffusion network; both are zero at the start: an untrained painter copies
+the warp. (What is certain is learned apart from chance, as in CorrDiff, arXiv 2309.15214: a network that sees noise
+cannot be exact to the grey level, and nearly all of the warp is.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from video_diffusion.control import ControlBranch, ReferenceEncoder
-from video_diffusion.unet import FrameUNet, unshuffled
+from video_diffusion.unet import FrameUNet, Retouch, unshuffled
 from vlogger.body.parts import PARTS
 from vlogger.checkpoint import Checkpoint
 from vlogger.errors import UserError
@@ -43,6 +45,7 @@ class Painter(Checkpoint):
         self.unet = FrameUNet(widths, embedding, patch, temporal_decoder)
         self.control = ControlBranch(3 + parts + 3 + 1, widths, embedding, patch)
         self.reference = ReferenceEncoder(3 + 3 + parts, widths, patch)
+        self.retouch = Retouch(widths, embedding, patch)
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, noisy: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
@@ -63,8 +66,9 @@ class Painter(Checkpoint):
         batch = condition["warped"].shape[:2]
         stacked = torch.cat([condition[name] for name in FRAME_CONTROLS], dim=2)
         hints = self.control.hints(stacked.flatten(0, 1)).unflatten(0, batch) + known["reference_map"][:, None]
-        base = filled(condition["warped"].flatten(0, 1), condition["visible"].flatten(0, 1)).unflatten(0, batch)
-        return {"base": base, "hints": hints, "reference": known["reference"]}
+        base = filled(condition["warped"].flatten(0, 1), condition["visible"].flatten(0, 1))
+        base = base + self.retouch(hints.flatten(0, 1), base)
+        return {"base": base.unflatten(0, batch), "hints": hints, "reference": known["reference"]}
 
     def reference_features(self, condition: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The reference picture and its controls, digested once for a whole video."""

@@ -77,6 +77,32 @@ class FrameUNet(nn.Module):
         return F.pixel_shuffle(self.out(F.silu(self.norm(x))), self.patch)
 
 
+class Retouch(nn.Module):
+    """Hints and the filled warp -> a correction of the warp, zero at the start: what needs no chance.
+
+    The same for all noise levels, so it is computed once for a frame.
+    """
+
+    def __init__(self, widths: Sequence[int], embedding: int, patch: int = 2):
+        super().__init__()
+        channels = 3 * patch**2
+        self.patch = patch
+        self.constant = nn.Parameter(torch.zeros(1, embedding))
+        self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
+        self.encoder = Encoder(widths, embedding)
+        self.decoder = Decoder(widths, embedding)
+        self.norm = nn.GroupNorm(8, widths[0])
+        self.out = zero_(nn.Conv2d(widths[0], channels, 3, padding=1))
+        self.filter = zero_(nn.Conv2d(3, 3, 5, padding=2))
+
+    def forward(self, hints: Tensor, base: Tensor) -> Tensor:
+        """hints (n, widths[0], h/p, w/p), base (n, 3, h, w) -> (n, 3, h, w)."""
+        embedding = self.constant.expand(len(base), -1)
+        features = self.encoder(self.stem(unshuffled(base, self.patch)) + hints, embedding, 1)
+        x = self.decoder(features, embedding, 1)
+        return self.filter(base) + F.pixel_shuffle(self.out(F.silu(self.norm(x))), self.patch)
+
+
 def unshuffled(pictures: Tensor, patch: int) -> Tensor:
     """(n, c, h, w) -> (n, c p p, h/p, w/p), channels last in memory: twice as fast on a CPU."""
     return F.pixel_unshuffle(pictures, patch).contiguous(memory_format=torch.channels_last)
