@@ -3,7 +3,6 @@
 import hydra
 from omegaconf import DictConfig
 
-
 GIVEN = ("body", "draw", "see")  # of a data set: handed over as objects
 
 
