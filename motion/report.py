@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from motion.features import FeatureSpace
+from motion.sample import window_noise
 from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.sampling import sample
 
@@ -40,13 +41,16 @@ class Preview:
 
     scheduler: object
     steps: int = 8
+    shared: float = 0.5
     clips: int = 4
 
     def __call__(self, denoiser: nn.Module, task) -> Tensor:
         batch = task.validation()[0]
         condition = head(batch.condition, self.clips)
         clean = batch.clean[: self.clips]
-        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(0)
+        frames, size = clean.shape[1:]
+        noise = torch.cat([window_noise(frames, size, self.shared, generator) for _ in clean])
         made = sample(denoiser, self.scheduler, noise, condition, self.steps)
         units = [task.space.names.index(name) for name in WATCHED]
         rows = [

@@ -19,7 +19,8 @@ class DiffusionMotion:
 
     `window` frames are made at a time, of which the first `overlap` are already known; so memory does not grow with
     the recording, and time grows with it linearly. Before the first frame the subject rests as in the photo, so the
-    motion starts there.
+    motion starts there. Of the noise's variance, the part `shared` is the same in all frames of a window
+    (arXiv 2305.10474), as it was in training.
     """
 
     def __init__(
@@ -31,11 +32,12 @@ class DiffusionMotion:
         fps: float = 24,
         window: int = 120,
         overlap: int = 40,
+        shared: float = 0.5,
     ):
         if not 0 < overlap < window:
             raise UserError(f"motion.overlap={overlap} must be at least 1 and less than motion.window={window}.")
         self.network, self.scheduler, self.steps, self.guidance = network, scheduler, steps, guidance
-        self.fps, self.window, self.overlap = fps, window, overlap
+        self.fps, self.window, self.overlap, self.shared = fps, window, overlap, shared
 
     def __call__(self, audio: Audio, subject: Subject, *, generator: torch.Generator) -> Motion:
         space = self.network.space
@@ -57,7 +59,7 @@ class DiffusionMotion:
         """The frames that follow `made` (m, d), at most a window with the overlap and not beyond `total`."""
         known = min(self.overlap, len(made))
         size = min(self.window, total - len(made) + known)
-        noise = torch.randn(1, size, made.shape[1], generator=generator)
+        noise = window_noise(size, made.shape[1], self.shared, generator)
         condition = self.condition(mel, made[len(made) - known :], size, first=len(made) - known - self.resting)
         denoiser = Guided(self.network, self.guidance, ("audio",))
         return sample(denoiser, self.scheduler, noise, condition, self.steps)[0, known:]
@@ -80,6 +82,15 @@ class DiffusionMotion:
             "given": given[:, None],
         }
         return {name: value[None] for name, value in rows.items()}
+
+
+def window_noise(frames: int, size: int, shared: float, generator: torch.Generator) -> Tensor:
+    """(1, t, d) of variance 1, whose part `shared` is constant in time.
+
+    White noise hides slow sways too little: they would be settled in the first sampling step, at their mean.
+    """
+    white, same = (torch.randn(1, count, size, generator=generator) for count in (frames, 1))
+    return (1 - shared) ** 0.5 * white + shared**0.5 * same
 
 
 def check_expression(subject: Subject, space: FeatureSpace) -> None:

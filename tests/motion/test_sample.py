@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler
 
 from motion.features import Reference, to_motion
 from motion.network import MotionTransformer
-from motion.sample import DiffusionMotion
+from motion.sample import DiffusionMotion, window_noise
 from vlogger.errors import UserError
 from vlogger.stages import AudioToMotion
 from vlogger.types import Audio, Portrait, Subject, frame_count, seeded
@@ -118,3 +118,10 @@ def test_the_motion_starts_where_the_portrait_is():
     motion = stage(sound(1), turned, generator=seeded(0))
     torch.testing.assert_close(motion.translation, turned.translation.expand(24, 3))
     torch.testing.assert_close(motion.rotations, turned.rotations.expand(24, 55, 3, 3))
+
+
+def test_noise_has_variance_one_and_its_shared_part():
+    noise = torch.cat([window_noise(50, 20, 0.3, seeded(seed)) for seed in range(200)])
+    assert abs(float(noise.var()) - 1) < 0.02
+    assert abs(float(noise.mean(1).var()) - (0.3 + 0.7 / 50)) < 0.02
+    assert window_noise(5, 2, 1.0, seeded(0)).diff(dim=1).abs().max() == 0
