@@ -97,7 +97,7 @@ def main() -> None:
     rows = []
     for portrait in arguments.portraits:
         for audio in arguments.audio:
-            out = arguments.out / f"{portrait.stem[:24]}__{audio.stem[:24]}.mp4"
+            out = arguments.out / f"{portrait.stem[-24:]}__{audio.stem[-24:]}.mp4"
             record = generated(portrait, audio, out, overrides)
             row = {"portrait": portrait.stem, "audio": audio.stem, **measured(out, audio, arguments.every)}
             rows.append(row | {"record": record})
