@@ -31,6 +31,7 @@ class Checkpoint(ModelMixin, ConfigMixin):
         """
         config, weights = checkpoint_files(path_or_hub_id)
         network = cls.from_config(cls._dict_from_json_file(config))
+        assert isinstance(network, cls)
         try:
             network.load_state_dict(load_file(weights))
         except RuntimeError as error:

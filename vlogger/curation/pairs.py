@@ -71,7 +71,7 @@ def people(folder: Path, body: Body) -> Iterator[Footage]:
         found = np.isfinite(landmarks[:, 0, 0])
         if found.sum() >= 2:
             same = same[torch.from_numpy(found)]
-            track = fit_clip(landmarks[found], same.shape[-2:], body, STILLNESS)
+            track = fit_clip(landmarks[found], size_of(same), body, STILLNESS)
             yield Footage(name, same, track)
 
 
@@ -99,14 +99,19 @@ def talking(folder: Path, body: Body, every: int, known: Mapping[str, np.ndarray
         frames, rate = clip_frames(path)
         landmarks = known[path.stem] if path.stem in known else landmarks_of(frames)
         betas = shape_from(landmarks, frames, body) if betas is None else betas
-        yield Footage(path.stem, frames, fit_clip(landmarks, frames.shape[-2:], body, rate, betas))
+        yield Footage(path.stem, frames, fit_clip(landmarks, size_of(frames), body, rate, betas))
+
+
+def size_of(frames: Tensor) -> tuple[int, int]:
+    """Height and width of pictures t 3 h w."""
+    return frames.shape[-2], frames.shape[-1]
 
 
 def shape_from(landmarks: np.ndarray, frames: Tensor, body: Body) -> Tensor:
     """The shape of the person in these frames."""
     from render.evidence import markers
 
-    return shape_of([landmarks], frames.shape[-2:], markers(body))
+    return shape_of([landmarks], size_of(frames), markers(body))
 
 
 def square_of(subject: Subject, body: Body, framing: Framing, generator: Generator) -> Region:
