@@ -1,4 +1,4 @@
-"""Do the lips move with the sound? python -m benchmarks.lip_sync CLIPS [--weights FOLDER] [--steps 8] [--guidance 1.5]
+"""Do the lips move with the sound? python -m benchmarks.lip_sync CLIPS [--weights FOLDER] [--steps 8] [--guidance 2]
 
 CLIPS: a folder of tracked clips (motion/clips.py) that training has not seen. For each clip the stage makes a motion
 from its sound; the opening of the lips on the mesh (inner lips, MediaPipe 13 to 14, over the height of the face, 10 to
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path)
     parser.add_argument("--weights", default=None)
     parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--guidance", type=float, default=1.5)
+    parser.add_argument("--guidance", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most", type=int, default=50, help="number of clips")
     given = parser.parse_args()

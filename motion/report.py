@@ -41,7 +41,7 @@ class Preview:
 
     scheduler: object
     steps: int = 8
-    shared: float = 0.5
+    shared: float = 0.0
     clips: int = 4
 
     def __call__(self, denoiser: nn.Module, task) -> Tensor:

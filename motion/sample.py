@@ -28,11 +28,11 @@ class DiffusionMotion:
         network: MotionTransformer,
         scheduler,
         steps: int = 8,
-        guidance: float = 1.5,
+        guidance: float = 2.0,
         fps: float = 24,
         window: int = 120,
         overlap: int = 40,
-        shared: float = 0.5,
+        shared: float = 0.0,
     ):
         if not 0 < overlap < window:
             raise UserError(f"motion.overlap={overlap} must be at least 1 and less than motion.window={window}.")
@@ -87,7 +87,8 @@ class DiffusionMotion:
 def window_noise(frames: int, size: int, shared: float, generator: torch.Generator) -> Tensor:
     """(1, t, d) of variance 1, whose part `shared` is constant in time.
 
-    White noise hides slow sways too little: they would be settled in the first sampling step, at their mean.
+    White noise hides slow sways too little: they are settled in the first sampling steps, near their mean. A network
+    must have been trained with the same part: sampled otherwise, its lips follow the sound much less.
     """
     white, same = (torch.randn(1, count, size, generator=generator) for count in (frames, 1))
     return (1 - shared) ** 0.5 * white + shared**0.5 * same
