@@ -31,14 +31,18 @@ def uniform(generator: Generator, low: float, high: float) -> float:
     return low + (high - low) * float(torch.rand((), generator=generator))
 
 
-def framed(subject: Subject, body: Body, framing: Framing, side: int, generator: Generator) -> Subject:
-    """The subject through a square that varies a little in size and place."""
+def square_of(subject: Subject, body: Body, framing: Framing, generator: Generator) -> Region:
+    """The square around the person, varied a little in size and place."""
     region = region_of(subject, body, scale=uniform(generator, *framing.scale))
     reach = framing.shift * region.side
-    moved = Region(
+    return Region(
         region.left + uniform(generator, -reach, reach), region.top + uniform(generator, -reach, reach), region.side
     )
-    return crop(subject, moved, side)
+
+
+def framed(subject: Subject, body: Body, framing: Framing, side: int, generator: Generator) -> Subject:
+    """The subject through such a square, `side` pixels."""
+    return crop(subject, square_of(subject, body, framing, generator), side)
 
 
 def own_pose(subject: Subject, fps: float = 25.0) -> Motion:

@@ -16,10 +16,10 @@ from tqdm import tqdm
 from render.landmarks import detect
 from render.track import Track, fit_clip, shape_of
 from vlogger.body.smplx import Body
-from vlogger.curation.cycle import Framing, crop, sample, uniform
+from vlogger.curation.cycle import Framing, sample, square_of
 from vlogger.curation.stills import pictures
 from vlogger.errors import UserError
-from vlogger.framing import Region, region_of
+from vlogger.framing import Region, crop
 from vlogger.io import load_portrait
 from vlogger.pools import PoolWriter
 from vlogger.stages import MotionToControls
@@ -112,15 +112,6 @@ def shape_from(landmarks: np.ndarray, frames: Tensor, body: Body) -> Tensor:
     from render.evidence import markers
 
     return shape_of([landmarks], size_of(frames), markers(body))
-
-
-def square_of(subject: Subject, body: Body, framing: Framing, generator: Generator) -> Region:
-    """The square around the person, varied a little."""
-    region = region_of(subject, body, scale=uniform(generator, *framing.scale))
-    reach = framing.shift * region.side
-    return Region(
-        region.left + uniform(generator, -reach, reach), region.top + uniform(generator, -reach, reach), region.side
-    )
 
 
 def pair(footage: Footage, reference: int, start: int, frames: int, region: Region, draw: MotionToControls, size: int):
