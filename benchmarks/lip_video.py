@@ -53,7 +53,7 @@ def summary(made: list[np.ndarray], true: list[np.ndarray]) -> str:
 def main() -> None:
     from hydra import compose, initialize_config_module
 
-    from vlogger.generate import build
+    from vlogger.build import build
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)

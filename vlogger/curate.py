@@ -6,26 +6,20 @@ from omegaconf import DictConfig
 GIVEN = ("body", "draw", "see")  # of a data set: handed over as objects
 
 
-def with_body(node: DictConfig, body):
-    """A stage from its node, with the one body that is shared in place of its `body` key."""
-    from hydra.utils import instantiate
-
-    return instantiate({key: node[key] for key in node if key != "body"}, _partial_=True)(body=body)
-
-
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="curate")
 def main(cfg: DictConfig) -> None:
     """Build the named data set's maker from the configuration and run it."""
     import torch
     from hydra.utils import instantiate
 
+    from vlogger.build import stage
     from vlogger.errors import UserError
 
     try:
         torch.set_num_threads(cfg.threads)
         body = instantiate(cfg.body)
-        draw = with_body(cfg.render, body)
-        see = with_body(cfg.subject, body)
+        draw = stage(cfg.render, body)
+        see = stage(cfg.subject, body)
         made = instantiate({key: cfg.dataset[key] for key in cfg.dataset if key not in GIVEN}, _partial_=True)
         made(body=body, draw=draw, see=see)()
     except UserError as error:

@@ -12,22 +12,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from vlogger.build import STAGES, build
 from vlogger.errors import UserError
 
 if TYPE_CHECKING:
-    from vlogger.body.smplx import Body
     from vlogger.pipeline import Vlogger
     from vlogger.progress import Progress
     from vlogger.types import Audio, Portrait
 
-STAGES = ("subject", "motion", "render", "video", "superres")
 SAVED = {
     "subject_out": ".npz",
     "motion_out": ".npz",
@@ -206,29 +204,6 @@ def picture(cfg: DictConfig) -> Path:
 
         return Path(str(skimage.data.__file__)).with_name("astronaut.png")
     return path
-
-
-def build(cfg: DictConfig) -> "Vlogger":
-    """The five stages and their body, instantiated."""
-    from hydra.utils import instantiate
-
-    from vlogger.pipeline import Vlogger
-
-    body = instantiate(cfg.body)
-    subject, motion, render, video, superres = (stage(cfg[name], body) for name in STAGES)
-    return Vlogger(subject, motion, render, video, superres, body)
-
-
-def stage(node: DictConfig, body: "Body") -> Any:
-    """An object from its node, by the rules of docs/architecture.md: the key `body` receives the one body."""
-    from hydra.utils import instantiate
-
-    bare = OmegaConf.masked_copy(node, [str(key) for key in node.keys() if key != "body"])  # noqa: SIM118
-    bare._set_parent(node._get_parent())  # so that interpolations like ${fps} still see the root
-    made = instantiate(bare, _partial_=True)
-    if "body" in node.keys():  # noqa: SIM118 (the operator `in` does not see a value that is still ???)
-        made = partial(made, body=body)
-    return made if node.get("_partial_") else made()
 
 
 def saving(vlogger: "Vlogger", files: dict[str, Path]) -> "Vlogger":
