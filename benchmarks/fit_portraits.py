@@ -20,7 +20,8 @@ from render.fit import fit_person, landmark_error
 from render.landmarks import choose, detect, person_of
 from render.rasterize import interpolate, rasterize
 from render.targets import INNER_IBUG, OVAL
-from vlogger.body.smplx import Body, load_body, pose
+from vlogger.body.smplx import Body, load_body
+from vlogger.framing import pose_subject
 from vlogger.io import load_portrait
 from vlogger.types import Subject
 
@@ -35,11 +36,10 @@ def overlay(body: Body, subject: Subject) -> np.ndarray:
     photo = np.zeros((SIDE, SIDE, 3))
     small = round(width * scale), round(height * scale)
     photo[: small[1], : small[0]] = image.resize(small)
-    posed = pose(body, subject.betas, subject.rotations[None], subject.expression[None], subject.translation[None])
-    seen = rasterize(
-        project(posed.vertices, scale_intrinsics(subject.intrinsics, scale, scale)), body.faces, SIDE, SIDE
-    )
-    normals = interpolate(vertex_normals(posed.vertices[0], body.faces), body.faces, seen)[0].numpy()
+    vertices = pose_subject(subject, body)
+    pixels = project(vertices[None], scale_intrinsics(subject.intrinsics, scale, scale))
+    seen = rasterize(pixels, body.faces, SIDE, SIDE)
+    normals = interpolate(vertex_normals(vertices, body.faces), body.faces, seen)[0].numpy()
     shade = 255 * np.clip(normals @ (0.3, 0.4, 0.85), 0.1, 1)[..., None]
     return np.where(seen.mask[0].numpy()[..., None], 0.5 * photo + 0.5 * shade, photo).astype(np.uint8)
 

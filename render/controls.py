@@ -12,7 +12,7 @@ from render.maps import parts_map, surface_map
 from render.rasterize import rasterize
 from render.warp import FINE, PhotoView, Warp, facing, farthest_around, warp_photo
 from vlogger.body.parts import PARTS
-from vlogger.body.smplx import Body, pose
+from vlogger.body.smplx import Body, personal, pose
 from vlogger.errors import UserError
 from vlogger.framing import head_height, pose_subject
 from vlogger.pixels import resize
@@ -60,7 +60,8 @@ class MeshControlSequence:
         """The controls of every frame of a motion."""
         if not len(motion):
             return no_controls(self.size, motion.fps)
-        posed = pose(self.body, self.subject.betas, motion.rotations, motion.expression, motion.translation)
+        body = personal(self.body, self.subject.offsets)
+        posed = pose(body, self.subject.betas, motion.rotations, motion.expression, motion.translation)
         projected = project(posed.vertices, self.subject.intrinsics)
         frames = [draw_frame(self.body, self.view, points, self.size, self.backend) for points in projected]
         return Controls(*(torch.cat(channel) for channel in zip(*frames)), fps=motion.fps)

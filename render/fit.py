@@ -20,6 +20,7 @@ from render.solve import least_squares
 from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from vlogger.body.skeleton import JOINTS, joint_index
 from vlogger.body.smplx import Body, pose
+from vlogger.framing import pose_subject
 from vlogger.types import Portrait, Subject
 
 FIELD_OF_VIEW = 35.0  # degrees across the diagonal, where nothing else is known
@@ -281,7 +282,6 @@ def stages(problem: Problem, unknowns: Unknowns, steps: int) -> Unknowns:
 
 def landmark_error(body: Body, subject: Subject, face_points: Tensor, ids: Tensor) -> Tensor:
     """(k,) distance of these MediaPipe points from the mesh's, in the picture, over the distance of the eyes."""
-    posed = pose(body, subject.betas, subject.rotations[None], subject.expression[None], subject.translation[None])
-    corners = posed.vertices[0][body.faces[body.mp_faces[ids]]]
+    corners = pose_subject(subject, body)[body.faces[body.mp_faces[ids]]]
     pixels = project((corners * body.mp_bary[ids][..., None]).sum(1), subject.intrinsics)[..., :2]
     return (pixels - face_points[ids, :2]).norm(dim=-1) / eye_distance(face_points)

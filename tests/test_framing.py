@@ -1,5 +1,7 @@
 """What a projected vertex shows stays in its place when the subject is cropped."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -54,6 +56,14 @@ def test_the_square_holds_the_head_in_its_upper_middle(turn):
     assert x.min() > 0.2 and x.max() < 0.8 and y.min() > 0.1 and y.max() < 0.75
     head = head_height(vertices, person.intrinsics, BODY)
     assert region_of(person, BODY, scale=3.0).side == pytest.approx(3 * head)
+
+
+def test_personal_offsets_are_posed_with_the_subject():
+    """The whole body in a rigid pose: offsets of 1 cm to the right are 1 cm to the right."""
+    offsets = torch.zeros_like(BODY.v_template)
+    offsets[BODY.weights.argmax(1) == joint_index("head"), 0] = 0.01
+    moved = pose_subject(replace(subject(), offsets=offsets), BODY) - pose_subject(subject(), BODY)
+    assert torch.allclose(moved[BODY.weights[:, joint_index("head")] > 0.99], torch.tensor([0.01, 0, 0]), atol=1e-5)
 
 
 def test_shoulders_show():

@@ -1,4 +1,5 @@
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,6 +57,14 @@ def test_a_subject_comes_back_bit_by_bit(tmp_path):
     save_subject(tmp_path / "s.npz", subject)
     again = load_subject(tmp_path / "s.npz")
     assert same(subject, again) and torch.equal(subject.portrait.image, again.portrait.image)
+    assert again.offsets is None
+
+
+def test_personal_offsets_come_back_with_the_subject(tmp_path):
+    subject = replace(some_subject(), offsets=torch.randn(20, 3, generator=generator()))
+    save_subject(tmp_path / "s.npz", subject)
+    offsets = load_subject(tmp_path / "s.npz").offsets
+    assert offsets is not None and torch.equal(offsets, subject.offsets)
 
 
 def test_a_motion_comes_back_bit_by_bit_with_its_names(tmp_path):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vlogger.body.skeleton import joint_index
-from vlogger.body.smplx import Body, pose
+from vlogger.body.smplx import Body, personal, pose
 from vlogger.pixels import resample
 from vlogger.types import Portrait, Subject
 
@@ -42,7 +42,7 @@ def project(points: Tensor, intrinsics: Tensor) -> Tensor:
 def pose_subject(subject: Subject, body: Body) -> Tensor:
     """The body as the photo shows it: vertices (V, 3) in camera space."""
     frame = (subject.rotations[None], subject.expression[None], subject.translation[None])
-    return pose(body, subject.betas, *frame).vertices[0]
+    return pose(personal(body, subject.offsets), subject.betas, *frame).vertices[0]
 
 
 def chin_and_crown(body: Body) -> tuple[int, int]:

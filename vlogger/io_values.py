@@ -26,16 +26,19 @@ def save_subject(path: Path, subject: Subject) -> None:
     photo = BytesIO()
     Image.fromarray(subject.portrait.image.permute(1, 2, 0).numpy()).save(photo, "PNG")
     values = {key: getattr(subject, key).numpy() for key in SUBJECT_KEYS}
+    if subject.offsets is not None:
+        values["offsets"] = subject.offsets.numpy()
     with disk_errors(path), path.open("wb") as file:
         np.savez(file, portrait_png=np.frombuffer(photo.getvalue(), np.uint8), **values)
 
 
 def load_subject(path: str | Path) -> Subject:
-    """What `save_subject` wrote."""
+    """What `save_subject` wrote; a file without `offsets` has none."""
     arrays = read_arrays(path, (*SUBJECT_KEYS, "portrait_png"))
     image = np.array(Image.open(BytesIO(arrays["portrait_png"].tobytes())).convert("RGB"))
     values = [floats(arrays[key], key, path) for key in SUBJECT_KEYS]
-    return Subject(Portrait(torch.from_numpy(image).permute(2, 0, 1).contiguous()), *values)
+    offsets = floats(arrays["offsets"], "offsets", path) if "offsets" in arrays else None
+    return Subject(Portrait(torch.from_numpy(image).permute(2, 0, 1).contiguous()), *values, offsets=offsets)
 
 
 def save_motion(path: Path, motion: Motion, joint_names: Sequence[str], expression_names: Sequence[str]) -> None:

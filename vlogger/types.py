@@ -45,7 +45,8 @@ class Subject:
     """The body fitted to a photo, in the space of the camera that took it.
 
     `rotations` are local (joint relative to its parent; the pelvis relative to the camera), `translation` moves the
-    pelvis-rooted body in camera space (metres, z < 0), `intrinsics` are in pixels of `portrait`.
+    pelvis-rooted body in camera space (metres, z < 0), `intrinsics` are in pixels of `portrait`. `offsets`: metres
+    added to the body's template (`vlogger.body.smplx.personal`), what betas cannot tell; None for none.
     """
 
     portrait: Portrait
@@ -54,6 +55,7 @@ class Subject:
     expression: Float[Tensor, " e"]
     translation: Float[Tensor, " 3"]
     intrinsics: Float[Tensor, "3 3"]
+    offsets: Float[Tensor, "v 3"] | None = None
 
 
 @value

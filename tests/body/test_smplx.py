@@ -11,7 +11,7 @@ from vlogger.body.landmarks import MEDIAPIPE_OF_IBUG, points_on_faces
 from vlogger.body.parts import PARTS
 from vlogger.body.rotation import axis_angle_to_matrix
 from vlogger.body.skeleton import joint_index
-from vlogger.body.smplx import OPEN_BODY, Body, load_body, pose, subset
+from vlogger.body.smplx import OPEN_BODY, Body, load_body, personal, pose, subset
 from vlogger.errors import UserError
 
 FRAMES = 3
@@ -123,6 +123,22 @@ def test_file_without_parts_and_mediapipe_points(body, tmp_path):
     assert known.sum() == 68
     inner = list(MEDIAPIPE_OF_IBUG[17:])
     assert torch.equal(plain.mp_faces[inner], body.mp_faces[inner])
+
+
+def test_personal_offsets_move_the_skin_and_no_joint(body):
+    offsets = 0.01 * torch.randn(body.v_template.shape, generator=torch.Generator().manual_seed(5))
+    betas, angles, expression, translation = random_motion(body)
+    own = personal(body, offsets)
+    arguments = (betas, axis_angle_to_matrix(angles), expression, translation)
+    before, after = pose(body, *arguments), pose(own, *arguments)
+    torch.testing.assert_close(after.joints, before.joints, atol=1e-6, rtol=0)
+    moved = (after.vertices - before.vertices).norm(dim=-1)
+    assert (moved <= offsets.norm(dim=-1) + 1e-5).all() and moved.mean() > 0.5 * offsets.norm(dim=-1).mean()
+    rest = pose(own, torch.zeros(30), at_rest(), torch.zeros(1, 52), torch.zeros(1, 3))
+    torch.testing.assert_close(rest.vertices[0], body.v_template + offsets, atol=1e-6, rtol=0)
+    assert personal(body, None) is body
+    with pytest.raises(UserError, match="of 20 vertices"):
+        personal(body, offsets[:20])
 
 
 def test_rest_is_the_template(body):

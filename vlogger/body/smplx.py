@@ -68,6 +68,19 @@ def pose(body: Body, betas: Tensor, rotations: Tensor, expression: Tensor, trans
     return Posed(_skin(body.weights, turns, shifts, shaped) + translation[:, None], joints + translation[:, None])
 
 
+def personal(body: Body, offsets: Tensor | None) -> Body:
+    """The same body with offsets (V, 3), metres, added to its template; the joints stay. None changes nothing.
+
+    UserError when the offsets are of another body.
+    """
+    if offsets is None:
+        return body
+    if offsets.shape != body.v_template.shape:
+        here, there = len(body.v_template), len(offsets)
+        raise UserError(f"The subject was fitted with a body of {there} vertices, this one has {here}: use that body=.")
+    return replace(body, v_template=body.v_template + offsets.to(body.v_template))
+
+
 def subset(body: Body, vertex_ids: Tensor) -> Body:
     """The same body with these (distinct) vertices only, the triangles and landmarks they span, and all joints."""
     place = torch.full((len(body.v_template),), -1, dtype=torch.long)
