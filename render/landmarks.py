@@ -76,7 +76,7 @@ class Person:
 # ----------------------------------------------------------------------------------------------------- MediaPipe
 
 
-class _Models:
+class Models:
     """MediaPipe's graphs, each built when it is first used."""
 
     def __init__(self, solutions: Any) -> None:
@@ -111,14 +111,14 @@ class _Models:
 
 
 @contextlib.contextmanager
-def _mediapipe() -> Iterator[_Models]:
+def opened_models() -> Iterator[Models]:
     """The models; while they run, what their C++ writes straight to the terminal (file descriptor 2) is dropped."""
     terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         from mediapipe.python import solutions
 
-        models = _Models(solutions)
+        models = Models(solutions)
         yield models
         models.close()
     finally:
@@ -132,7 +132,7 @@ def _mediapipe() -> Iterator[_Models]:
 
 def detect(image: np.ndarray) -> list[Face]:
     """All faces of an RGB picture (h, w, 3) uint8, from left to right, without the minor ones."""
-    with _mediapipe() as models:
+    with opened_models() as models:
         found = [_mesh(models, image, box, score) for box, score in _face_boxes(models, image)]
     faces = _distinct([face for face in found if face is not None])
     largest = max((face.side for face in faces), default=0.0)
@@ -158,7 +158,7 @@ def choose(faces: list[Face], choice: FaceChoice, name: str) -> Face:
 
 def person_of(image: np.ndarray, face: Face) -> Person:
     """The body and hands that belong to this face of the picture."""
-    with _mediapipe() as models:
+    with opened_models() as models:
         pose = _pose(models, image, face)
         left, right = _hands(models, image, pose, face) if pose is not None else (None, None)
     return Person(face, pose, left, right)
@@ -167,7 +167,7 @@ def person_of(image: np.ndarray, face: Face) -> Person:
 # ----------------------------------------------------------------------------------------------------------- faces
 
 
-def _face_boxes(models: _Models, image: np.ndarray) -> list[tuple[Box, float]]:
+def _face_boxes(models: Models, image: np.ndarray) -> list[tuple[Box, float]]:
     """Detections of the whole picture, and of its tiles when nothing in it is large; best first, overlaps dropped."""
     height, width = image.shape[:2]
     found = _detections(models, image, np.array([0, 0, width, height]))
@@ -190,7 +190,7 @@ def _tiles(height: int, width: int, cells: int) -> Iterator[Box]:
             yield np.array([left, top, left + side, top + side]).round().astype(int)
 
 
-def _detections(models: _Models, image: np.ndarray, tile: Box) -> list[tuple[Box, float]]:
+def _detections(models: Models, image: np.ndarray, tile: Box) -> list[tuple[Box, float]]:
     """Face boxes in a part of the picture, by the near and the far detector."""
     left, top, right, bottom = (int(v) for v in tile)
     part = np.ascontiguousarray(image[max(top, 0) : bottom, max(left, 0) : right])
@@ -204,7 +204,7 @@ def _detections(models: _Models, image: np.ndarray, tile: Box) -> list[tuple[Box
     return boxes
 
 
-def _mesh(models: _Models, image: np.ndarray, box: Box, score: float) -> Face | None:
+def _mesh(models: Models, image: np.ndarray, box: Box, score: float) -> Face | None:
     """The 478 points of the face in the box, or None when the mesh model does not see one there."""
     for margin in (2.0, 1.5, 3.0):
         patch, origin, scale = cut(image, square(box, margin), 512)
@@ -217,7 +217,7 @@ def _mesh(models: _Models, image: np.ndarray, box: Box, score: float) -> Face | 
     return None
 
 
-def _settle(models: _Models, image: np.ndarray, face: Face, rounds: int = 3) -> Face:
+def _settle(models: Models, image: np.ndarray, face: Face, rounds: int = 3) -> Face:
     """The mesh again, `rounds` times, on an enlarged crop around its own result."""
     for _ in range(rounds):
         patch, origin, scale = cut(image, square(face.box, 1.8), 512)
@@ -242,7 +242,7 @@ def _distinct(faces: list[Face]) -> list[Face]:
 # ---------------------------------------------------------------------------------------------------- body, hands
 
 
-def _pose(models: _Models, image: np.ndarray, face: Face) -> Pose | None:
+def _pose(models: Models, image: np.ndarray, face: Face) -> Pose | None:
     """The pose whose nose lies in the face's box and whose shoulders lie under it, searched around that face."""
     middle, side = (face.box[:2] + face.box[2:]) / 2, face.side
     for reach in (3.5, 2.2, 6.0):
@@ -267,7 +267,7 @@ def _under_the_head(points: np.ndarray, face: Face) -> bool:
     return bool((below > 0.75).all() and below.mean() < 3 and np.linalg.norm(shoulders[0] - shoulders[1]) < 4 * length)
 
 
-def _hands(models: _Models, image: np.ndarray, pose: Pose, face: Face) -> tuple[Hand | None, Hand | None]:
+def _hands(models: Models, image: np.ndarray, pose: Pose, face: Face) -> tuple[Hand | None, Hand | None]:
     """The hands at the ends of the arms that are seen (left, right)."""
     pairs = ((LEFT_WRIST, LEFT_ELBOW), (RIGHT_WRIST, RIGHT_ELBOW))
     left, right = (_hand(models, image, pose, face, wrist, elbow) for wrist, elbow in pairs)
@@ -277,7 +277,7 @@ def _hands(models: _Models, image: np.ndarray, pose: Pose, face: Face) -> tuple[
     return left, right
 
 
-def _hand(models: _Models, image: np.ndarray, pose: Pose, face: Face, wrist: int, elbow: int) -> Hand | None:
+def _hand(models: Models, image: np.ndarray, pose: Pose, face: Face, wrist: int, elbow: int) -> Hand | None:
     """The hand whose wrist lies at the arm's wrist, or None."""
     height, width = image.shape[:2]
     at = pose.points[wrist]
