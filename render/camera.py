@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vlogger.framing import project
 
-__all__ = ["project", "scale_intrinsics", "signed_area", "unproject"]
+__all__ = ["project", "projection_slope", "scale_intrinsics", "signed_area", "unproject"]
 
 
 def unproject(pixels: Tensor, intrinsics: Tensor) -> Tensor:
@@ -29,3 +29,12 @@ def signed_area(projected: Tensor, faces: Tensor) -> Tensor:
     a, b, c = (projected[..., faces[:, k], :2] for k in range(3))
     ab, ac = b - a, c - a
     return ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0]
+
+
+def projection_slope(points: Tensor, intrinsics: Tensor) -> Tensor:
+    """d pixel / d point (..., 2, 3), pixels per metre, of points (..., 3), for a camera without skew."""
+    x, y, z = points.unbind(-1)
+    zero = torch.zeros_like(x)
+    u = torch.stack([-intrinsics[0, 0] / z, zero, intrinsics[0, 0] * x / z**2], dim=-1)
+    v = torch.stack([zero, intrinsics[1, 1] / z, -intrinsics[1, 1] * y / z**2], dim=-1)
+    return torch.stack([u, v], dim=-2)

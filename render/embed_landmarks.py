@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import binary_dilation, distance_transform_edt
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import KDTree
+from scipy.spatial.transform import Rotation
 
 from render.camera import project
 from render.landmarks import detect
@@ -88,20 +89,34 @@ def shaped(body: Body, **expression: float) -> NDArray:
 def view(body: Body, vertices: NDArray, yaw: float) -> View:
     """The head turned by `yaw` degrees about the vertical, seen from the front."""
     points = torch.from_numpy(_turned(body, vertices, yaw))
-    focal = SIDE * DISTANCE / WIDTH
-    intrinsics = torch.tensor([[focal, 0, SIDE / 2], [0, focal, SIDE / 2], [0, 0, 1]])
-    fragments = rasterize(project(points, intrinsics)[None], body.faces, SIDE, SIDE)
+    fragments = _drawn_pixels(body, points)
     image = _coloured(body, points, fragments)
     faces = detect(image)
     return View(image, fragments, faces[0].points[:, :2] if faces else None)
 
 
-def _turned(body: Body, vertices: NDArray, yaw: float) -> NDArray:
-    """Vertices about the middle of the face, turned, at `DISTANCE` in front of the camera."""
+def _drawn_pixels(body: Body, points: torch.Tensor) -> Fragments:
+    """Which triangle each pixel of a view shows; points (V, 3) in camera space."""
+    focal = SIDE * DISTANCE / WIDTH
+    intrinsics = torch.tensor([[focal, 0, SIDE / 2], [0, focal, SIDE / 2], [0, 0, 1]])
+    return rasterize(project(points, intrinsics)[None], body.faces, SIDE, SIDE)
+
+
+def _turned(body: Body, vertices: NDArray, yaw: float, pitch: float = 0.0) -> NDArray:
+    """Vertices about the middle of the face, turned (degrees; pitch < 0 looks up), `DISTANCE` before the camera."""
     eye = body.J_template[joint_index("left_eye")].numpy()
-    middle, angle = np.array([0, eye[1] - 0.03, eye[2] - 0.03]), np.deg2rad(yaw)
-    turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+    middle = np.array([0, eye[1] - 0.03, eye[2] - 0.03])
+    turn = Rotation.from_euler("xy", [pitch, yaw], degrees=True).as_matrix()
     return ((vertices - middle) @ turn.T - (0, 0, DISTANCE)).astype(np.float32)
+
+
+def visible_skin(body: Body) -> NDArray:
+    """(F,) the skin of the resting head that somebody in front of it sees: not what lies in nostrils and mouth."""
+    seen = np.zeros(len(body.faces), bool)
+    for yaw, pitch in ((0, 0), (-40, 0), (40, 0), (0, -25)):
+        shown = _drawn_pixels(body, torch.from_numpy(_turned(body, shaped(body), yaw, pitch))).face_id[0].numpy()
+        seen[shown[shown >= 0]] = True
+    return seen & _face_skin(body)
 
 
 def _coloured(body: Body, points: torch.Tensor, fragments: Fragments) -> NDArray:
@@ -278,15 +293,17 @@ def _seen(seen: View, allowed: NDArray) -> NDArray:
 def _named(triangles: NDArray, face: NDArray, bary: NDArray, contours: list[tuple[int, NDArray, NDArray]]) -> dict:
     """The json: points as [MakeHuman vertex numbers, barycentrics]; contour rows in SMPL-X's order of neck yaws."""
 
-    def points(face: NDArray, bary: NDArray) -> list:
-        return [[triangles[f].tolist(), [round(float(w), 6) for w in b]] for f, b in zip(face, bary)]
-
-    rows = {yaw: points(f, b) for yaw, f, b in contours}
+    rows = {yaw: named_points(triangles, f, b) for yaw, f, b in contours}
     wanted = [-row if row <= 39 else row - 39 for row in range(79)]
     return {
-        "mediapipe": points(face, bary),
+        "mediapipe": named_points(triangles, face, bary),
         "contour79": [rows[min(rows, key=lambda yaw: abs(yaw - want))] for want in wanted],
     }
+
+
+def named_points(triangles: NDArray, face: NDArray, bary: NDArray) -> list:
+    """Points as [MakeHuman vertex numbers, barycentrics]; triangles (F, 3) of such numbers."""
+    return [[triangles[f].tolist(), [round(float(w), 6) for w in b]] for f, b in zip(face, bary)]
 
 
 def picture(body: Body, face: NDArray, bary: NDArray) -> Image.Image:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 from torch import Tensor
 
-from render.camera import project
+from render.camera import project, projection_slope
 from render.evidence import FACE_SIGMA, GAP_SIGMA, IRIS_SIGMA, Markers, eye_distance, markers
 from render.fit import (
     EXPRESSION_SIGMA,
@@ -247,7 +247,7 @@ def _linearise(clip: _Clip, state: _State) -> tuple[Tensor, Tensor]:
     """Jacobian (t, r, e + 11) and residuals (t, r) of points, then gaps, in standard deviations."""
     points, joints, turns = _posed(clip, state)
     pixels = project(points, clip.camera)[..., :2]
-    inward = _projection(points, clip.camera)  # (t, n, 2, 3) pixels per metre
+    inward = projection_slope(points, clip.camera)  # (t, n, 2, 3) pixels per metre
     jacobian = inward @ _derivatives(clip, state, points, joints, turns)
     offset = pixels - clip.points
     gap_rows = jacobian[:, clip.gaps[:, 1]] - jacobian[:, clip.gaps[:, 0]]
@@ -255,15 +255,6 @@ def _linearise(clip: _Clip, state: _State) -> tuple[Tensor, Tensor]:
     rows = [jacobian * clip.weight[..., None, None], gap_rows * clip.gap_weight[..., None, None]]
     values = [offset * clip.weight[..., None], gap_values * clip.gap_weight[..., None]]
     return torch.cat(rows, dim=1).flatten(1, 2), torch.cat(values, dim=1).flatten(1, 2)
-
-
-def _projection(points: Tensor, camera: Tensor) -> Tensor:
-    """d pixel / d point (..., 2, 3) of points (..., 3): u = fx x / -z + cx, v = fy y / z + cy."""
-    x, y, z = points.unbind(-1)
-    zero = torch.zeros_like(x)
-    u = torch.stack([-camera[0, 0] / z, zero, camera[0, 0] * x / z**2], dim=-1)
-    v = torch.stack([zero, camera[1, 1] / z, -camera[1, 1] * y / z**2], dim=-1)
-    return torch.stack([u, v], dim=-2)
 
 
 def _derivatives(clip: _Clip, state: _State, points: Tensor, joints: Tensor, turns: Tensor) -> Tensor:
