@@ -72,9 +72,18 @@ class ControlBranch(nn.Module):
         return self.hint(unshuffled(pictures, self.patch))
 
     def forward(
-        self, patches: Tensor, hints: Tensor, reference: Tensor, embedding: Tensor, frames: int
+        self, patches: Tensor, hints: Tensor, reference: Tensor, embedding: Tensor, frames: int, known: int = 0
     ) -> list[Tensor]:
-        """Noisy patches, `hints` plus the reference's map, its tokens, embedding (b*t, e) -> one for each feature."""
-        *skips, middle = self.encoder(self.stem(patches) + hints, embedding, frames)
+        """Noisy patches, `hints` plus the reference's map, its tokens, embedding (b*t, e) -> one for each feature.
+
+        The first `known` frames of each clip are looked at by the others and left out of what comes out.
+        """
+        features = self.encoder(self.stem(patches) + hints, embedding, frames)
+        *skips, middle = [later(feature, frames, known) for feature in features]
         features = [*skips, self.look_up(middle, reference)]
         return [zero(feature) for zero, feature in zip(self.zeros, features, strict=True)]
+
+
+def later(x: Tensor, frames: int, known: int) -> Tensor:
+    """Clips (b*t, ...) of `frames` frames without their first `known` ones."""
+    return x.unflatten(0, (-1, frames))[:, known:].flatten(0, 1) if known else x

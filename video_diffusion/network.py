@@ -14,7 +14,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 from torch.nn import functional as F
 
-from video_diffusion.control import ControlBranch, ReferenceEncoder
+from video_diffusion.control import ControlBranch, ReferenceEncoder, later
 from video_diffusion.unet import FrameUNet, Retouch, unshuffled
 from vlogger.body.parts import PARTS
 from vlogger.checkpoint import Checkpoint
@@ -48,14 +48,16 @@ class Painter(Checkpoint):
         self.retouch = Retouch(widths, embedding, patch)
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
-    def forward(self, noisy: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, noisy: Tensor, timestep: Tensor, condition: Mapping[str, Tensor], known: int = 0) -> Tensor:
+        """The first `known` frames are there for the others to see; what comes out for them is their `base`."""
         told = condition if "hints" in condition else self.prepare(condition)
-        frames = noisy.shape[1]
+        frames, known = noisy.shape[1], 0 if self.config["temporal_decoder"] else known
         patches = unshuffled(noisy.flatten(0, 1), self.unet.patch)
         embedding = self.unet.time(timestep).repeat_interleave(frames, dim=0)
-        control = self.control(patches, told["hints"].flatten(0, 1), told["reference"], embedding, frames)
-        correction = self.unet(patches, embedding, control, frames)
-        return told["base"] + correction.unflatten(0, noisy.shape[:2])
+        control = self.control(patches, told["hints"].flatten(0, 1), told["reference"], embedding, frames, known)
+        patches, embedding = later(patches, frames, known), later(embedding, frames, known)
+        correction = self.unet(patches, embedding, control, frames - known).unflatten(0, (len(noisy), -1))
+        return torch.cat([told["base"][:, :known], told["base"][:, known:] + correction], dim=1)
 
     def prepare(self, condition: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What does not depend on the noise: base (b t 3 h w), hints (b t c h/p w/p), reference (b n c).

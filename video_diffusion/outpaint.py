@@ -15,28 +15,34 @@ class Window(NamedTuple):
     last: int
 
 
-def windows(total: int, size: int, overlap: int) -> Iterator[Window]:
-    """Windows of at most `size` frames whose new frames are 0 … total - 1, each once; `overlap` known ones before."""
+def windows(total: int, size: int, overlap: int, reach: int | None = None) -> Iterator[Window]:
+    """Windows of at most `size` frames whose new frames are 0 … total - 1, each once; `overlap` known ones before.
+
+    Known frames farther away than the network's `reach` cannot change a new one: they are left out.
+    """
     assert 0 <= overlap < size
     new = 0
     while new < total:
-        first = max(0, new - overlap)
-        last = min(first + size, total)
-        yield Window(first, new, last)
+        last = min(max(0, new - overlap) + size, total)
+        yield Window(max(0, new - (overlap if reach is None else min(overlap, reach))), new, last)
         new = last
 
 
-def outpaint(paint: Callable[[Window, Tensor], Tensor], plan: Iterator[Window]) -> Iterator[Tensor]:
+def outpaint(
+    paint: Callable[[Window, Tensor], Tensor], plan: Iterator[Window], painted: Tensor = torch.empty(0)
+) -> Iterator[Tensor]:
     """The new frames of each window, in order.
 
-    `paint(window, known)` gives all frames of the window (t, ...), of which it was given the first ones as `known`.
+    `paint(window, known)` gives the new frames (t, ...); `known` are those before them in the window. `painted`: frames
+    before the first window.
     """
-    painted = torch.empty(0)
     for window in plan:
         count = window.new - window.first
+        assert len(painted) >= count
         known = painted[len(painted) - count :]
-        painted = paint(window, known)
-        yield painted[count:]
+        fresh = paint(window, known)
+        yield fresh
+        painted = torch.cat([known, fresh]) if count else fresh
 
 
 def frame_noise(seed: int, first: int, last: int, shape: tuple[int, ...], shared: float) -> Tensor:

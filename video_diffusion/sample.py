@@ -1,7 +1,7 @@
 """Paint: controls become video by diffusion, a window of frames at a time (VLOGGER 3.2)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,20 +11,24 @@ from torch import Tensor
 
 from video_diffusion.network import FRAME_CONTROLS, Painter
 from video_diffusion.outpaint import Window, frame_noise, outpaint, windows
+from vlogger.diffusion.guidance import Guided
+from vlogger.diffusion.precision import autocast
 from vlogger.diffusion.sampling import Condition, Known, sample
 from vlogger.errors import UserError
 from vlogger.stages import ControlSequence
 from vlogger.types import Controls, Video
 
 EMBEDDED = Path(__file__).parent / "weights"
+DROPPED = ("hints", "reference")  # what guidance leads away from: a base that is told nothing but the noise
 
 
 @dataclass(frozen=True)
 class DiffusionPainter:
     """The stage `ControlsToVideo`: `steps` denoising steps for windows of `window` frames, `overlap` of them known.
 
-    `shared`: part of the noise that all frames have in common. The photo is digested once for the whole video; a window
-    needs the memory of a window, however long the video is.
+    `shared`: part of the noise that all frames have in common. `guidance`: classifier-free, for the controls; 1 is none.
+    `precision`: see `vlogger.diffusion.precision`. The photo is digested once for the whole video; a window needs the
+    memory of a window, however long the video is. `start`, `painted`: see `going_on`.
     """
 
     network: Painter
@@ -33,38 +37,65 @@ class DiffusionPainter:
     window: int = 16
     overlap: int = 4
     shared: float = 0.5
+    guidance: float = 1.0
+    precision: str = "float32"
+    start: int = 0
+    painted: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.uint8))
+
+    def going_on(self, start: int, painted: Tensor) -> "DiffusionPainter":
+        """The same painter from frame `start` on, where a clip of it ended; `painted` (n 3 h w uint8): those before."""
+        return replace(self, start=start, painted=painted)
 
     @torch.inference_mode()
     def __call__(self, controls: ControlSequence, *, generator: torch.Generator) -> Iterator[Video]:
         seed = int(torch.randint(2**31, (), generator=generator))
-        reference = self.network.reference_features(reference_condition(controls))
-        paint = partial(self.paint, Conditions(self.network, controls, reference), seed)
-        for frames in outpaint(paint, windows(len(controls), self.window, self.overlap)):
-            yield Video(to_pixels(frames), controls.fps)
+        plan = list(windows(len(controls), self.window, self.overlap, self.network.reach))
+        with autocast(self.precision):
+            reference = self.network.reference_features(reference_condition(controls))
+        conditions = Conditions(self.network, controls, reference, self.precision)
+        conditions.recall(plan, self.start)
+        ahead = iter([window for window in plan if window.new >= self.start])
+        for frames in outpaint(partial(self.paint, conditions, seed), ahead, self.painted):
+            yield Video(frames, controls.fps)
 
     def paint(self, conditions: "Conditions", seed: int, window: Window, known: Tensor) -> Tensor:
-        """All frames of a window (t 3 h w) in [-1, 1]; the first ones are `known`."""
+        """The new frames of a window (t 3 h w uint8); those before them are `known`, as the viewer will see them."""
         told = conditions(window)
         noise = frame_noise(seed, window.first, window.last, told["base"].shape[2:], self.shared)[None]
-        return sample(self.network, self.scheduler, noise, told, self.steps, given(known, noise))[0]
+        before = given(from_pixels(known), noise)
+        denoiser = Guided(partial(self.denoise, len(known)), self.guidance, DROPPED)
+        frames = sample(denoiser, self.scheduler, noise, told, self.steps, before)
+        return to_pixels(frames[0, len(known) :])
+
+    def denoise(self, known: int, noisy: Tensor, timestep: Tensor, condition: Condition) -> Tensor:
+        with autocast(self.precision):
+            return self.network(noisy, timestep, condition, known).float()
 
 
 class Conditions:
     """What the network is told about each window; what two windows share is rendered and digested once."""
 
-    def __init__(self, network: Painter, controls: ControlSequence, reference: Condition):
-        self.network, self.controls, self.reference = network, controls, reference
+    def __init__(self, network: Painter, controls: ControlSequence, reference: Condition, precision: str = "float32"):
+        self.network, self.controls, self.reference, self.precision = network, controls, reference, precision
         self.last: dict[str, Tensor] = {}
 
     def __call__(self, window: Window) -> dict[str, Tensor]:
         fresh = {**frame_condition(self.controls[window.new : window.last]), **self.reference}
-        told = self.network.prepare(fresh)
+        with autocast(self.precision):
+            told = self.network.prepare(fresh)
         count = window.new - window.first
         for name in ("base", "hints") if count else ():
             old = self.last[name]
             told[name] = torch.cat([old[:, old.shape[1] - count :], told[name]], dim=1)
         self.last = told
         return told
+
+    def recall(self, plan: Sequence[Window], start: int) -> None:
+        """Digest what the windows before `start` would have left behind for the one that begins there."""
+        first = min((window.first for window in plan if window.new >= start), default=start)
+        seen = [window for window in plan if first < window.last <= start]
+        for window in seen:
+            self(window._replace(first=max(window.first, seen[0].new)))
 
 
 def given(known: Tensor, noise: Tensor) -> Known | None:
@@ -94,6 +125,11 @@ def to_pixels(frames: Tensor) -> Tensor:
     return ((frames + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
+def from_pixels(frames: Tensor) -> Tensor:
+    """uint8 -> [-1, 1]."""
+    return frames / 127.5 - 1
+
+
 def painter_from(
     weights: str | None,
     scheduler: object,
@@ -101,6 +137,8 @@ def painter_from(
     window: int = 16,
     overlap: int = 4,
     shared: float = 0.5,
+    guidance: float = 1.0,
+    precision: str = "float32",
 ) -> DiffusionPainter:
     """A painter with the network in a folder or on the hub (`weights`), or with the embedded one (None)."""
     if weights is None and not (EMBEDDED / "config.json").exists():
@@ -109,7 +147,7 @@ def painter_from(
             "`python -m vlogger.train experiment=video_image data=POOLS`, or name a folder with video.weights=FOLDER."
         )
     network = Painter.from_pretrained(weights or EMBEDDED)
-    return DiffusionPainter(network, scheduler, steps, window, overlap, shared)
+    return DiffusionPainter(network, scheduler, steps, window, overlap, shared, guidance, precision)
 
 
 @torch.inference_mode()

@@ -15,11 +15,16 @@ def test_every_frame_is_new_exactly_once(total, size, overlap):
     assert all(window.new - window.first == min(overlap, window.new) for window in plan)
 
 
+@pytest.mark.parametrize("reach", [0, 2, 9])
+def test_known_frames_out_of_reach_are_left_out_and_nothing_else_changes(reach):
+    for near, whole in zip(windows(41, 8, 4, reach), windows(41, 8, 4), strict=True):
+        assert near[1:] == whole[1:] and near.first == max(whole.first, near.new - reach)
+
+
 def test_each_window_is_given_the_end_of_the_one_before():
     def paint(window, known):
-        count = window.new - window.first
         assert torch.equal(known.flatten(), torch.arange(window.first, window.new, dtype=torch.float32))
-        return torch.arange(window.first, window.first + count + (window.last - window.new)).float()[:, None]
+        return torch.arange(window.new, window.last).float()[:, None]
 
     frames = torch.cat(list(outpaint(paint, windows(23, 6, 4))))
     assert torch.equal(frames.flatten(), torch.arange(23.0))

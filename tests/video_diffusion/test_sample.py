@@ -8,8 +8,7 @@ from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 
 from video_diffusion.network import Painter
-from video_diffusion.outpaint import Window
-from video_diffusion.sample import Conditions, DiffusionPainter, painter_from, reference_condition
+from video_diffusion.sample import DiffusionPainter, frame_condition, painter_from, reference_condition
 from video_diffusion.schedule import ddim
 from vlogger.body.parts import PARTS
 from vlogger.errors import UserError
@@ -45,9 +44,9 @@ class MadeControls:
         return self.all[frames]
 
 
-def stage(**settings) -> DiffusionPainter:
+def stage(temporal_decoder: bool = False, **settings) -> DiffusionPainter:
     torch.manual_seed(0)
-    network = Painter(widths=(16, 32), embedding=16).eval()
+    network = Painter(widths=(16, 32), embedding=16, temporal_decoder=temporal_decoder).eval().requires_grad_(False)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.15)
     return DiffusionPainter(network, ddim(), **{"steps": 2, "window": 6, "overlap": 3, **settings})
@@ -71,45 +70,56 @@ def test_same_seed_same_bytes_other_seed_other_bytes():
     assert not torch.equal(first, painted(stage(), controls, seed=1))
 
 
-def test_known_frames_stand_exactly():
-    painter, controls = stage(), MadeControls(6)
-    known = torch.rand(3, 3, SIZE, SIZE, generator=seeded(1)) * 2 - 1
-    with torch.inference_mode():
-        reference = painter.network.reference_features(reference_condition(controls))
-        conditions = Conditions(painter.network, controls, reference)
-        conditions(Window(0, 0, 3))
-        frames = painter.paint(conditions, 0, Window(0, 3, 6), known)
-    assert torch.equal(frames[:3], known)
-    assert (frames[3:] - frames[:3]).abs().max() > 0.1
+@pytest.mark.parametrize("temporal_decoder", [False, True])
+def test_known_frames_cost_no_base_and_change_nothing(temporal_decoder):
+    """The network that skips the known frames paints the others as the one that paints them all."""
+    painter, controls = stage(temporal_decoder=temporal_decoder), MadeControls(9)
+    told = painter.network.prepare({**frame_condition(controls[0:9]), **reference_condition(controls)})
+    noisy, timestep = torch.randn(1, 9, 3, SIZE, SIZE, generator=seeded(1)), torch.tensor([500.0])
+    plain, skipping = (painter.network(noisy, timestep, told, known) for known in (0, 4))
+    assert torch.allclose(plain[:, 4:], skipping[:, 4:], atol=1e-5)
 
 
-def test_known_frames_farther_than_the_network_reaches_change_nothing():
-    painter = stage()
-    network, reach = painter.network, painter.network.reach
-    controls, known = MadeControls(12), torch.rand(8, 3, SIZE, SIZE, generator=seeded(1)) * 2 - 1
-    near, far = known.clone(), known.clone()
-    far[: 8 - reach] *= -1
-    near[-1] *= -1
-    with torch.inference_mode():
-        reference = network.reference_features(reference_condition(controls))
-        plain, changed_far, changed_near = (
-            repainted(painter, Conditions(network, controls, reference), given) for given in (known, far, near)
-        )
-    assert torch.allclose(plain, changed_far, atol=1e-6)
-    assert (plain - changed_near).abs().max() > 1e-4
+@pytest.mark.parametrize("overlap", [0, 3, 5])
+def test_leaving_out_frames_beyond_the_reach_changes_nothing(overlap, monkeypatch):
+    """At an overlap larger than the reach of 3, the painter that is given all known frames is the slow twin."""
+    painter, controls = stage(window=8, overlap=overlap, shared=0.2), MadeControls(17)
+    fast = painted(painter, controls)
+    monkeypatch.setattr(Painter, "reach", 100)
+    assert (fast.int() - painted(painter, controls).int()).abs().max() <= 1
 
 
-def repainted(painter: DiffusionPainter, conditions: Conditions, known: torch.Tensor) -> torch.Tensor:
-    """The frames after the known ones."""
-    conditions(Window(0, 0, len(known)))
-    return painter.paint(conditions, 0, Window(0, len(known), 12), known)[len(known) :]
+@pytest.mark.parametrize(("window", "overlap"), [(6, 3), (6, 5), (4, 0)])
+def test_a_painter_that_goes_on_paints_the_same_bytes(window, overlap):
+    painter, controls = stage(window=window, overlap=overlap), MadeControls(15)
+    clips = [video.frames for video in painter(controls, generator=seeded(0))]
+    whole = torch.cat(clips)
+    ends = torch.tensor([len(clip) for clip in clips]).cumsum(0).tolist()
+    for end in ends:
+        rest = painted(painter.going_on(end, whole[:end]), controls) if end < 15 else whole[15:]
+        assert torch.equal(rest, whole[end:])
+
+
+def test_guidance_of_one_is_none_and_more_is_more():
+    controls = MadeControls(8)
+    plain = painted(stage(), controls)
+    assert torch.equal(plain, painted(stage(guidance=1.0), controls))
+    assert not torch.equal(plain, painted(stage(guidance=2.0), controls))
+
+
+def test_half_precision_is_nearly_the_same():
+    controls = MadeControls(4)
+    exact, half = (painted(stage(precision=kind, steps=1), controls).int() for kind in ("float32", "bfloat16"))
+    assert 0 < (exact - half).abs().float().mean() < 2
+    with pytest.raises(UserError, match="precision=int8"):
+        painted(stage(precision="int8"), controls)
 
 
 def test_it_is_a_stage():
     assert isinstance(stage(), ControlsToVideo)
 
 
-@pytest.mark.parametrize("name", ["default", "paper"])
+@pytest.mark.parametrize("name", ["default", "fast", "paper"])
 def test_each_configuration_builds_a_painter_that_paints(name, tmp_path):
     stage().network.save_pretrained(tmp_path)
     with initialize_config_module("conf", version_base="1.3"):
