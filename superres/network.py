@@ -58,15 +58,24 @@ class Sharpener(Checkpoint):
         self.norm = nn.GroupNorm(8, widths[0])
         self.leave = zero_(nn.Conv2d(widths[0], 3 * patch**2, 3, padding=1))
         self.shuffle = nn.PixelShuffle(patch)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, noisy: Tensor, timestep: Tensor, condition: Condition) -> Tensor:
         b, t = noisy.shape[:2]
-        seen = look(noisy, condition["small"], condition["warped"], condition["visible"])
-        x = self.enter(seen.flatten(0, 1))
-        told = self.tell(step_of(timestep, b, x.device), factor_of(condition["small"], noisy))
+        known = condition if "seen" in condition else self.prepare(condition)
+        seen = torch.cat([noisy, known["seen"]], dim=2).flatten(0, 1)
+        x = self.enter(seen.contiguous(memory_format=torch.channels_last))
+        told = self.tell(step_of(timestep, b, x.device), factor_of(known["small"], noisy))
         x = self.walk(x, told.repeat_interleave(t, dim=0), t)
         x = self.leave(F.silu(self.norm(x)))
         return self.shuffle(x).unflatten(0, (b, t))
+
+    def prepare(self, condition: Condition) -> dict[str, Tensor]:
+        """What does not depend on the noise: seen (b t SEEN-3 H W), each channel about unit size, and `blend`."""
+        small, warped, visible = condition["small"], condition["warped"], condition["visible"]
+        up, added = enlarge(small, factor_of(small, warped)), detail(small, warped, visible)
+        seen = torch.cat([2 * up - 1, added / SCALE, visible * (2 * warped - 1), visible], dim=2)
+        return {"small": small, "seen": seen, "blend": up + added}
 
     def tell(self, timestep: Tensor, factor: int) -> Tensor:
         """Diffusion step (b,) and factor -> (b, embedding)."""
@@ -90,13 +99,6 @@ def run(blocks: nn.Module, x: Tensor, told: Tensor, frames: int) -> Tensor:
     for block in blocks.children():
         x = block(x, told, frames)
     return x
-
-
-def look(noisy: Tensor, small: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
-    """All that the network sees of each pixel: (b, t, SEEN, H, W), each about unit size."""
-    up = enlarge(small, factor_of(small, warped))
-    added = detail(small, warped, visible) / SCALE
-    return torch.cat([noisy, 2 * up - 1, added, visible * (2 * warped - 1), visible], dim=2)
 
 
 def from_pretrained(folder: str | Path | None = None) -> Sharpener:

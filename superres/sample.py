@@ -1,14 +1,15 @@
 """Sharpen: the small video at the size of its controls, with the detail that the photo has (VLOGGER 3.2, cascade)."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
 
-from superres.blend import SCALE, blend, enlarge
+from superres.blend import SCALE, enlarge
 from superres.network import Sharpener
-from vlogger.diffusion.sampling import sample
+from vlogger.diffusion.precision import autocast
+from vlogger.diffusion.sampling import Condition, sample
 from vlogger.errors import UserError
 from vlogger.pixels import to_uint8
 from vlogger.stages import ControlSequence
@@ -21,17 +22,25 @@ class DiffusionUpscale:
 
     `steps` calls of the network for each frame; frame by frame, so that the cutting into clips changes nothing, unless
     the network has temporal convolutions: then clip by clip. `shared` is the share of the noise's variance that all
-    frames have in common (PYoCo, arXiv 2305.10474, mixed noise): at 1 what is invented does not flicker.
+    frames have in common (PYoCo, arXiv 2305.10474, mixed noise): at 1 what is invented does not flicker. `precision`:
+    see `vlogger.diffusion.precision`; `start`: see `going_on`.
     """
 
     network: Sharpener
     scheduler: object
     steps: int = 1
     shared: float = 1.0
+    precision: str = "float32"
+    start: int = 0
 
+    def going_on(self, start: int) -> "DiffusionUpscale":
+        """The same stage for a video whose first clip begins with frame `start`."""
+        return replace(self, start=start)
+
+    @torch.inference_mode()
     def __call__(self, video: Iterable[Video], controls: ControlSequence, *, generator: Generator) -> Iterator[Video]:
         noise = FrameNoise.drawn(controls.size, self.shared, generator)
-        start = 0
+        start = self.start
         for clip in video:
             check_size(clip, controls.size, self.network.grain)
             told = controls[start : start + len(clip)]
@@ -46,9 +55,13 @@ class DiffusionUpscale:
     def sharpen(self, frames: Tensor, controls: Controls, noise: Tensor) -> Tensor:
         """frames (t 3 h w uint8), noise (t 3 H W) -> (t 3 H W uint8)."""
         condition = {"small": frames.float() / 255, "warped": controls.warped, "visible": controls.visible}
-        condition = {name: value[None] for name, value in condition.items()}
-        residual = sample(self.network, self.scheduler, noise[None], condition, self.steps)
-        return to_uint8(255 * (blend(**condition) + SCALE * residual)[0])
+        told = self.network.prepare({name: value[None] for name, value in condition.items()})
+        residual = sample(self.denoise, self.scheduler, noise[None], told, self.steps)
+        return to_uint8(255 * (told["blend"] + SCALE * residual)[0])
+
+    def denoise(self, noisy: Tensor, timestep: Tensor, condition: Condition) -> Tensor:
+        with autocast(self.precision):
+            return self.network(noisy, timestep, condition).float()
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,7 @@ def windows(total: int, size: int, overlap: int, reach: int | None = None) -> It
         new = last
 
 
-def outpaint(
-    paint: Callable[[Window, Tensor], Tensor], plan: Iterator[Window], painted: Tensor = torch.empty(0)
-) -> Iterator[Tensor]:
+def outpaint(paint: Callable[[Window, Tensor], Tensor], plan: Iterator[Window], painted: Tensor) -> Iterator[Tensor]:
     """The new frames of each window, in order.
 
     `paint(window, known)` gives the new frames (t, ...); `known` are those before them in the window. `painted`: frames

@@ -26,7 +26,7 @@ DROPPED = ("hints", "reference")  # what guidance leads away from: a base that i
 class DiffusionPainter:
     """The stage `ControlsToVideo`: `steps` denoising steps for windows of `window` frames, `overlap` of them known.
 
-    `shared`: part of the noise that all frames have in common. `guidance`: classifier-free, for the controls; 1 is none.
+    `shared`: part of the noise that all frames have in common. `guidance`: classifier-free, for the controls; 1: none.
     `precision`: see `vlogger.diffusion.precision`. The photo is digested once for the whole video; a window needs the
     memory of a window, however long the video is. `start`, `painted`: see `going_on`.
     """

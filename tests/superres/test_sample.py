@@ -93,6 +93,19 @@ def test_new_weights_give_the_blend():
         assert (made.int() - expected.int()).abs().max() <= 1
 
 
+@pytest.mark.parametrize("shared", [0.0, 1.0])
+def test_a_stage_that_goes_on_makes_the_same_bytes(shared):
+    sharpen, video, controls = stage(shared=shared), clips(3, 2, 2), Still(7, 32)
+    whole = torch.cat([clip.frames for clip in sharpen(video, controls, generator=seeded(0))])
+    rest = sharpen.going_on(3)(video[1:], controls, generator=seeded(0))
+    assert torch.equal(torch.cat([clip.frames for clip in rest]), whole[3:])
+
+
+def test_half_precision_is_nearly_the_same():
+    exact, half = (sharpened(stage(precision=kind), clips(2)).int() for kind in ("float32", "bfloat16"))
+    assert 0 < (exact - half).abs().float().mean() < 2
+
+
 def test_an_odd_size_is_refused():
     with pytest.raises(UserError, match="multiple"):
         sharpened(stage(), clips(1), size=40)

@@ -26,7 +26,7 @@ def test_each_window_is_given_the_end_of_the_one_before():
         assert torch.equal(known.flatten(), torch.arange(window.first, window.new, dtype=torch.float32))
         return torch.arange(window.new, window.last).float()[:, None]
 
-    frames = torch.cat(list(outpaint(paint, windows(23, 6, 4))))
+    frames = torch.cat(list(outpaint(paint, windows(23, 6, 4), torch.empty(0))))
     assert torch.equal(frames.flatten(), torch.arange(23.0))
 
 
