@@ -1,0 +1,69 @@
+"""Do the lips rest when nothing is said?
+
+| metric | unit | better | definition |
+|---|---|---|---|
+| silent motion | 1 | truth's | mean speed of the lip aperture in frames without speech over that in frames with speech |
+| silent aperture | pupils | truth's | mean aperture in frames without speech |
+
+What is speech is said by silero-vad (MIT, weights=FOLDER), or, without it, by the level of the sound: 35 dB below the
+loudest tenth. Both are reported under their own names.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from motion.audio import SAMPLE_RATE, resample
+from vlogger.errors import UserError
+from vlogger.types import Audio
+
+SILENCE_DB = -35.0  # below the loudest tenth
+CHUNK = 512  # samples at 16 kHz that silero-vad looks at
+SPEECH = 0.5  # probability from which on it is speech
+FEWEST = 3  # frames of either kind that a mean needs
+
+
+def load_vad(path: Path) -> torch.jit.ScriptModule:
+    """silero_vad.jit."""
+    try:
+        return torch.jit.load(str(path), map_location="cpu").eval()
+    except RuntimeError as error:
+        raise UserError(f"{path} is not silero-vad's TorchScript file: fetch it again") from error
+
+
+@torch.inference_mode()
+def speech_by_vad(vad: torch.jit.ScriptModule, audio: Audio, frames: int, fps: float) -> NDArray:
+    """(t,) bool: the middle of the frame lies in a chunk that is speech."""
+    samples = resample(audio.samples, audio.sample_rate)
+    samples = torch.nn.functional.pad(samples, (0, -len(samples) % CHUNK))
+    vad.reset_states()
+    chance = np.array([float(vad(chunk, SAMPLE_RATE)) for chunk in samples.split(CHUNK)])
+    at = ((np.arange(frames) + 0.5) / fps * SAMPLE_RATE / CHUNK).astype(int)
+    return chance[at.clip(max=len(chance) - 1)] > SPEECH
+
+
+def speech_by_level(audio: Audio, frames: int, fps: float) -> NDArray:
+    """(t,) bool: the frame's sound is within `SILENCE_DB` of the recording's loud parts."""
+    bounds = (np.arange(frames + 1) / fps * audio.sample_rate).astype(int)
+    pieces = [audio.samples[a:b].numpy() for a, b in pairwise(bounds)]
+    power = np.array([(piece**2).mean() if len(piece) else 0.0 for piece in pieces])
+    level = 10 * np.log10(power + 1e-12)
+    return level > np.quantile(level, 0.9) + SILENCE_DB
+
+
+def silence_of(aperture: NDArray, speech: NDArray) -> dict[str, float]:
+    """Both metrics of an aperture curve (t,) and speech (t,) bool; nan without enough frames of both kinds."""
+    count = min(len(aperture), len(speech))
+    aperture, silent = aperture[:count], ~speech[:count]
+    speed = np.abs(np.gradient(aperture))
+    known = np.isfinite(speed) & np.isfinite(aperture)
+    quiet, loud = known & silent, known & ~silent
+    if min(quiet.sum(), loud.sum()) < FEWEST:
+        return {"silent_motion": float("nan"), "silent_aperture": float("nan")}
+    return {
+        "silent_motion": float(speed[quiet].mean() / max(speed[loud].mean(), 1e-6)),
+        "silent_aperture": float(aperture[quiet].mean()),
+    }
