@@ -4,13 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from render.anatomy import BITE, LID, LIPS, SKIN, UPPER, kinds, set_teeth, sunk
 from render.camera import project, scale_intrinsics
+from render.guess import FEWEST, kinds_seen, looks_of
 from render.halo import depth_inside
 from render.maps import parts_map, surface_map
-from render.rasterize import rasterize
-from render.warp import FINE, PhotoView, Warp, facing, farthest_around, warp_photo
+from render.mouth import upper_teeth
+from render.rasterize import Fragments, rasterize
+from render.warp import FINE, PhotoView, Warp, areas, farthest_around, warp_photo
 from vlogger.body.parts import PARTS
 from vlogger.body.smplx import Body, personal, pose
 from vlogger.errors import UserError
@@ -18,8 +22,9 @@ from vlogger.framing import head_height, pose_subject
 from vlogger.pixels import resize
 from vlogger.types import Controls, Motion, Portrait, Subject
 
+DROPS = np.arange(BITE, 0.0101, 0.0011)  # metres that the upper teeth may be lowered by
+MOST = 0.93  # share of a photo's teeth that the model's upper teeth should cover
 HEAD_HALO, BODY_HALO = 0.5, 0.2  # width of the halo around the head (hair) and elsewhere (clothes), in heads
-MOUTH_AND_EYES = [PARTS.index(name) for name in ("lips", "eyes", "teeth", "tongue")]
 HEAD_PARTS = [PARTS.index(name) for name in ("head", "lips", "eyes", "teeth", "tongue")]
 
 
@@ -42,11 +47,14 @@ class MeshControlSequence:
     """`controls[i:j]` draws those frames; only the photo's own view is kept."""
 
     def __init__(self, body: Body, motion: Motion, subject: Subject, backend: str):
-        self.body, self.motion, self.subject, self.backend = body, motion, subject, backend
+        self.template, self.motion, self.backend = body, motion, backend
+        self.subject, own = replace(subject, offsets=None), personal(body, subject.offsets)
+        self.body = settled(own, self.subject, backend)
         self.fps = motion.fps
         self.size = subject.portrait.image.shape[-1]
         self.photo = subject.portrait.image.float() / 255
-        self.view = photo_view(body, subject, backend)
+        self.sunk = sunk(body)
+        self.view = photo_view(self.body, self.subject, backend)
         still = Motion(subject.rotations[None], subject.expression[None], subject.translation[None], motion.fps)
         self.reference = self.draw(still)
 
@@ -60,10 +68,10 @@ class MeshControlSequence:
         """The controls of every frame of a motion."""
         if not len(motion):
             return no_controls(self.size, motion.fps)
-        body = personal(self.body, self.subject.offsets)
-        posed = pose(body, self.subject.betas, motion.rotations, motion.expression, motion.translation)
+        posed = pose(self.body, self.subject.betas, motion.rotations, motion.expression, motion.translation)
         projected = project(posed.vertices, self.subject.intrinsics)
-        frames = [draw_frame(self.body, self.view, points, self.size, self.backend) for points in projected]
+        projected[..., 2] += self.sunk
+        frames = [draw_frame(self.template, self.view, points, self.size, self.backend) for points in projected]
         return Controls(*(torch.cat(channel) for channel in zip(*frames)), fps=motion.fps)
 
 
@@ -76,28 +84,59 @@ def resize_subject(subject: Subject, size: int) -> Subject:
 
 def photo_view(body: Body, subject: Subject, backend: str) -> PhotoView:
     """The photo and the body as the photo shows it; computed once per subject."""
-    size = subject.portrait.image.shape[-1]
-    vertices = pose_subject(subject, body)
-    projected = project(vertices, subject.intrinsics)
-    fine = projected * projected.new_tensor([FINE, FINE, 1])
-    depth = rasterize(fine[None], body.faces, FINE * size, FINE * size, backend).depth[0]
-    head = head_height(vertices, subject.intrinsics, body)
+    seen, projected = seen_in_photo(body, subject, backend, FINE)
+    depth, centres = seen.depth[0].numpy(), slice(FINE // 2, None, FINE)
+    face_id, bary = (values[0, centres, centres].numpy() for values in (seen.face_id, seen.bary))
+    head = head_height(pose_subject(subject, body), subject.intrinsics, body)
     reach = torch.where(torch.isin(body.part_of_face, torch.tensor(HEAD_PARTS)), HEAD_HALO, BODY_HALO) * head
-    image = subject.portrait.image.movedim(0, -1).float() / 255
+    image, kind, faces = image_of(subject), kinds(body), body.faces.numpy()
+    scale = float(subject.intrinsics[1, 1] / projected[np.unique(faces[kind == LIPS]), 2].mean())
     return PhotoView(
-        image=np.ascontiguousarray(image.numpy()),
-        projected=projected.numpy(),
-        faces=body.faces.numpy(),
-        front=facing(projected.numpy(), body.faces.numpy()),
-        farthest=farthest_around(depth.numpy()),
-        inside=depth_inside(depth[FINE // 2 :: FINE, FINE // 2 :: FINE].numpy() > 0),
+        image=image,
+        projected=projected,
+        faces=faces,
+        area=areas(projected, faces),
+        farthest=farthest_around(depth),
+        inside=depth_inside(face_id >= 0),
         reach=reach.numpy().astype(np.float32),
-        folds=~torch.isin(body.part_of_face, torch.tensor(MOUTH_AND_EYES)).numpy(),
+        folds=np.isin(kind, (SKIN, LID)),
+        looks=looks_of(image, body, projected, scale, face_id, bary),
     )
 
 
+def seen_in_photo(body: Body, subject: Subject, backend: str, zoom: int = 1) -> tuple[Fragments, NDArray]:
+    """What of the body the photo shows, `zoom` samples to a pixel's side, and the projected vertices (V,3)."""
+    size = zoom * subject.portrait.image.shape[-1]
+    projected = project(pose_subject(subject, body), subject.intrinsics)
+    projected[:, 2] += sunk(body)
+    fine = projected * projected.new_tensor([zoom, zoom, 1])
+    return rasterize(fine[None], body.faces, size, size, backend), projected.numpy()
+
+
+def image_of(subject: Subject) -> NDArray:
+    """The photo (h,w,3) in [0,1]."""
+    return np.ascontiguousarray((subject.portrait.image.movedim(0, -1).float() / 255).numpy())
+
+
+def settled(body: Body, subject: Subject, backend: str) -> Body:
+    """The body with its upper teeth as low as the teeth that the photo shows, else where people have them."""
+    image, kind = image_of(subject), kinds(body)
+    for drop in DROPS:
+        lowered = set_teeth(body, drop)
+        shown = kinds_seen(kind, seen_in_photo(lowered, subject, backend)[0].face_id[0].numpy())
+        teeth = upper_teeth(image, shown)
+        if teeth.sum() < FEWEST:
+            return set_teeth(body)
+        if (shown[teeth] == UPPER).mean() > MOST:
+            return lowered
+    return lowered
+
+
 def draw_frame(body: Body, view: PhotoView, projected: Tensor, size: int, backend: str) -> tuple[Tensor, ...]:
-    """One frame, in the order of `Controls`: surface, parts, warped, visible, moved, each (1, c, h, w)."""
+    """One frame, in the order of `Controls`: surface, parts, warped, visible, moved, each (1, c, h, w).
+
+    body: whose template places are the surface code, the same for everybody.
+    """
     seen = rasterize(projected[None], body.faces, size, size, backend)
     warp = warp_photo(view, projected.numpy(), seen.face_id[0].numpy(), seen.bary[0].numpy())
     return surface_map(body, seen), parts_map(body, seen), *warp_tensors(warp)

@@ -12,7 +12,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from render.guess import Looks, Seen, closing, draw_guesses, kinds_seen
 from render.halo import add_halo, depth_inside, smoothstep
+from render.mouth import lend_lips
 
 FINE = 3  # the photo's depth buffer has FINE x FINE samples per pixel; odd, so that one lies on the pixel's centre
 DEPTH_TOLERANCE = 5e-4  # metres: what lies deeper behind the photo's surface is hidden (an eye behind its lid)
@@ -28,25 +30,26 @@ FAR = 1e9
 class PhotoView:
     """The photo and the body as the photo shows it: everything that does not depend on the frame.
 
-    image (h,w,3) in [0,1]; projected (V,3) u, v, depth; faces (F,3); front (F,) the side it shows of each face;
+    image (h,w,3) in [0,1]; projected (V,3) u, v, depth; faces (F,3); area (F,) `areas` of its faces;
     farthest (3h,3w) metres, the greatest depth seen around each fine sample; inside (h,w) distance of body pixels to
     the outline; reach (F,) the halo's width around each face; folds (F,) bool: skin that may fold (not
-    lips, eyes, mouth). Lengths in pixels.
+    lips, eyes, mouth); looks: of what the photo hides. Lengths in pixels.
     """
 
     image: NDArray
     projected: NDArray
     faces: NDArray
-    front: NDArray
+    area: NDArray
     farthest: NDArray
     inside: NDArray
     reach: NDArray
     folds: NDArray
+    looks: Looks
 
 
 @dataclass(frozen=True)
 class Warp:
-    """field (h,w,2); warped (h,w,3), 0 where unknown; visible (h,w) 0 or 1; moved (h,w) in [0,1]."""
+    """field (h,w,2); warped (h,w,3), 0 where unknown; visible (h,w) 0, 0.5 (a guess) or 1; moved (h,w) in [0,1]."""
 
     field: NDArray
     warped: NDArray
@@ -64,14 +67,19 @@ def farthest_around(depth: NDArray) -> NDArray:
 
 def warp_photo(view: PhotoView, projected: NDArray, face_id: NDArray, bary: NDArray) -> Warp:
     """The photo as the body in a new pose shows it: projected (V,3) and what each pixel sees, (h,w) and (h,w,3)."""
-    front = facing(projected, view.faces)
-    field, seen = body_field(face_id, bary, view.faces, view.projected, front == view.front, view.farthest, view.folds)
+    area = areas(projected, view.faces)
+    same_side = area * view.area > 0
+    field, seen = body_field(face_id, bary, view.faces, view.projected, same_side, view.farthest, view.folds)
+    kind = kinds_seen(view.looks.kind, face_id)
+    lend_lips(field, seen, kind, view.looks.mouth)
     slip = SLIP * len(field) / 128
     body = solid(face_id >= 0, seen, slip)
     reach = view.reach[np.maximum(face_id, 0)]
     field = add_halo(field, body, seen, reach, view.inside)
     warped, visible = read_photo(view.image, field, view.inside, body, np.where(body, seen, 1).astype(np.float32), slip)
-    return Warp(field, warped, visible, moved_mask(field, visible))
+    drawn = Seen(kind, face_id, bary, projected, closing(view.looks, projected))
+    draw_guesses(view.looks, drawn, warped, visible)
+    return Warp(field, warped, visible, moved_mask(field, (visible == 1).astype(np.float32)))
 
 
 def solid(body: NDArray, seen: NDArray, slip: float) -> NDArray:
@@ -82,10 +90,10 @@ def solid(body: NDArray, seen: NDArray, slip: float) -> NDArray:
     return body & ((seen > 0) | (depth_inside(body) > slip))
 
 
-def facing(projected: NDArray, faces: NDArray) -> NDArray:
-    """(F,) bool: which side of each face is seen (the sign of its projected area)."""
+def areas(projected: NDArray, faces: NDArray) -> NDArray:
+    """(F,) twice the projected area of each face in pixels^2; its sign tells which side is seen."""
     a, b, c = (projected[faces[:, k], :2] for k in range(3))
-    return (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) > (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
+    return (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -178,7 +186,8 @@ def _add_bilinear(image, row, column, weight, out):
 def moved_mask(field: NDArray, visible: NDArray) -> NDArray:
     """(h,w): 0 where the frame stays as the photo shows it, 1 where it must be repainted, exactly 0 on the border.
 
-    Continuous in the field: unknown pixels count only as much as something near them moves.
+    visible (h,w): 1 where the photo's colours are known, else 0. Continuous in the field: unknown pixels count only as
+    much as something near them moves.
     """
     unit = len(field) / 128
     distance = np.hypot(field[..., 0], field[..., 1])

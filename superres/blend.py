@@ -29,6 +29,11 @@ def factor_of(small: Tensor, large: Tensor) -> int:
     return large.shape[-1] // small.shape[-1]
 
 
+def certain(visible: Tensor) -> Tensor:
+    """`Controls.visible` -> 1 where the warp has the photo's own colours, else 0: a guess has no detail to add."""
+    return (visible > 0.75).to(visible.dtype)
+
+
 def known_mean(warped: Tensor, visible: Tensor, small: Tensor) -> Tensor:
     """Low frequencies of the warp (b t 3 h w, small): the mean of the known pixels of each square.
 

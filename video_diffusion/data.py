@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from video_diffusion.loss import Emphasis
+from video_diffusion.network import known_where
 from vlogger.body.parts import PARTS
 from vlogger.diffusion.batch import Batch
 from vlogger.errors import UserError
@@ -53,7 +54,8 @@ class Augmentation:
         shift = self.brightness * torch.randn(count, 1, 1, 1, 1, generator=generator)
         tinted = {name: (sample[name] * scale + shift).clamp(-1, 1) for name in ("clean", "warped")}
         photo = (sample["photo"] * scale[:, 0] + shift[:, 0]).clamp(-1, 1)
-        return {**sample, "clean": tinted["clean"], "warped": tinted["warped"] * sample["visible"], "photo": photo}
+        warped = tinted["warped"] * known_where(sample["visible"])
+        return {**sample, "clean": tinted["clean"], "warped": warped, "photo": photo}
 
     def random_holes(self, visible: Tensor, generator: torch.Generator) -> Tensor:
         """visible (b t 1 h w) -> kept (b 1 1 h w): 0 in the squares to forget, the same in all frames of a clip."""
@@ -90,10 +92,10 @@ def punched(sample: Sample, kept: Tensor) -> Sample:
 def clips(pool: Pool, samples: np.ndarray, starts: np.ndarray, frames: int) -> Sample:
     """`frames` frames of some samples of a pool, each from its own start, as the painter wants them."""
     rows, columns = np.asarray(samples)[:, None], np.asarray(starts)[:, None] + np.arange(frames)
-    visible = (torch.from_numpy(pool.visible[rows, columns]) > 127).float()
+    visible = (torch.from_numpy(pool.visible[rows, columns]) / 127.5).round() / 2
     return {
         "clean": _colours(pool.target[rows, columns]),
-        "warped": _colours(pool.warped[rows, columns]) * visible,
+        "warped": _colours(pool.warped[rows, columns]) * known_where(visible),
         "visible": visible,
         "surface": torch.from_numpy(pool.surface[rows, columns]) / 127,
         "parts": one_hot(torch.from_numpy(pool.parts[rows, columns])),

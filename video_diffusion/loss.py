@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from video_diffusion.network import filled
+from video_diffusion.network import filled, known_where
 from vlogger.body.parts import PARTS
 from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.loss import absolute
@@ -23,7 +23,8 @@ DETAILS = (*MOUTH, "eyes")
 
 @dataclass(frozen=True)
 class Emphasis:
-    """How much more than 1 a pixel weighs: body that the warp does not show (`hole`), mouth and eyes with a margin of
+    """How much more than 1 a pixel weighs: body that the warp does not show (`hole`; half of
+    it where the warp has a guess), mouth and eyes with a margin of
     `margin` pixels (`details`), and where the filled warp is wrong (`wrong` at a difference of `large` or more, in
     units of [-1, 1])."""
 
@@ -54,7 +55,8 @@ def dilated(mask: Tensor, pixels: int) -> Tensor:
 def base_of(condition: Mapping[str, Tensor]) -> Tensor:
     """The warp with its holes filled smoothly: what an untrained painter paints."""
     batch = condition["warped"].shape[:2]
-    return filled(condition["warped"].flatten(0, 1), condition["visible"].flatten(0, 1)).unflatten(0, batch)
+    known = known_where(condition["visible"])
+    return filled(condition["warped"].flatten(0, 1), known.flatten(0, 1)).unflatten(0, batch)
 
 
 def psnr(prediction: Tensor, clean: Tensor, mask: Tensor) -> Tensor:

@@ -28,8 +28,9 @@ class Painter(Checkpoint):
     """`painter(noisy (b t 3 h w), timestep (b,), condition) -> x0 (b t 3 h w)`.
 
     condition: surface (b t 3 h w) in [-1, 1], parts (b t k h w) one-hot, warped (b t 3 h w) in [-1, 1] and 0 where
-    unknown, visible (b t 1 h w) 0 or 1, photo (b 3 h w) in [-1, 1], photo_surface (b 3 h w), photo_parts (b k h w).
-    Or what `prepare` makes of it once for all noise levels. h and w are multiples of patch * 2 ** (levels - 1).
+    unknown, visible (b t 1 h w) 1, 0.5 (a guess) or 0, photo (b 3 h w) in [-1, 1], photo_surface (b 3 h w),
+    photo_parts (b k h w). Or what `prepare` makes of it once for all noise levels. h and w are multiples of
+    patch * 2 ** (levels - 1).
     """
 
     @register_to_config
@@ -68,7 +69,7 @@ class Painter(Checkpoint):
         batch = condition["warped"].shape[:2]
         stacked = torch.cat([condition[name] for name in FRAME_CONTROLS], dim=2)
         hints = self.control.hints(stacked.flatten(0, 1)).unflatten(0, batch) + known["reference_map"][:, None]
-        base = filled(condition["warped"].flatten(0, 1), condition["visible"].flatten(0, 1))
+        base = filled(condition["warped"].flatten(0, 1), known_where(condition["visible"]).flatten(0, 1))
         base = base + self.retouch(hints.flatten(0, 1), base)
         return {"base": base.unflatten(0, batch), "hints": hints, "reference": known["reference"]}
 
@@ -82,6 +83,11 @@ class Painter(Checkpoint):
         """Frames to either side that one call lets a frame see: one for each temporal convolution on the way."""
         levels = len(self.config["widths"])
         return levels + 1 + (levels if self.config["temporal_decoder"] else 0)
+
+
+def known_where(visible: Tensor) -> Tensor:
+    """1 where the warp has a colour, be it the photo's or a guess, else 0."""
+    return (visible > 0).to(visible.dtype)
 
 
 def filled(pictures: Tensor, known: Tensor) -> Tensor:

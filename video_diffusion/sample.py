@@ -9,7 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from video_diffusion.network import FRAME_CONTROLS, Painter
+from video_diffusion.network import FRAME_CONTROLS, Painter, known_where
 from video_diffusion.outpaint import Window, frame_noise, outpaint, windows
 from vlogger.diffusion.guidance import Guided
 from vlogger.diffusion.precision import autocast
@@ -109,8 +109,8 @@ def given(known: Tensor, noise: Tensor) -> Known | None:
 
 def frame_condition(controls: Controls) -> dict[str, Tensor]:
     """Controls of a few frames as the network wants them, with a batch axis of one."""
-    visible = (controls.visible > 0.5).float()
-    values = (controls.surface, controls.parts, (controls.warped * 2 - 1) * visible, visible)
+    warped = (controls.warped * 2 - 1) * known_where(controls.visible)
+    values = (controls.surface, controls.parts, warped, controls.visible)
     return {name: value[None] for name, value in zip(FRAME_CONTROLS, values, strict=True)}
 
 

@@ -19,7 +19,7 @@ from vlogger.errors import UserError
 FIELDS = {
     "target": np.uint8,  # n t 3 h w: the truth
     "warped": np.uint8,  # n t 3 h w: the photo carried along the mesh, 0 where unknown
-    "visible": np.uint8,  # n t 1 h w: 255 where `warped` is known
+    "visible": np.uint8,  # n t 1 h w: 255 where `warped` is known, 128 a guess, 0 unknown
     "surface": np.int8,  # n t 3 h w: squashed template position * 127
     "parts": np.uint8,  # n t h w: index into PARTS, NO_BODY elsewhere
     "photo": np.uint8,  # n 3 h w: the reference picture

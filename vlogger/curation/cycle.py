@@ -72,11 +72,13 @@ def filled(image: Tensor, known: Tensor) -> Tensor:
 
 
 def pseudo_photo(square: Subject, motion: Motion, draw: MotionToControls, size: int) -> tuple[Subject, Subject]:
-    """The subject photographed in another pose, and the same with a picture of which of its pixels are real."""
+    """The subject photographed in another pose, and the same with the pixels that are not real in other colours:
+    guesses changed by a quarter, what was invented by half of the range."""
     warped = draw(motion, square, size=size)[0:1]
     image = filled(to_uint8(warped.warped[0]), warped.visible[0])
-    real = to_uint8(warped.visible[0].expand(3, -1, -1))
-    return in_pose(square, image, motion), in_pose(square, real.contiguous(), motion)
+    shift = (128 * (1 - warped.visible[0])).to(torch.int16)
+    marked = torch.where(image < 128, image + shift, image - shift).to(torch.uint8)
+    return in_pose(square, image, motion), in_pose(square, marked.contiguous(), motion)
 
 
 def cycle(
@@ -87,13 +89,20 @@ def cycle(
     `subject.portrait` is square. What the pseudo-photo had to invent is not counted as visible.
     """
     motion = wandered(subject, names, wander, generator)
-    other, real = pseudo_photo(subject, motion, draw, size=min(2 * size, 640))
+    other, marked = pseudo_photo(subject, motion, draw, size=min(2 * size, 640))
     controls = draw(own_pose(subject), other, size=size)
-    kept = draw(own_pose(subject), real, size=size)[0:1].warped[:, :1] > 0.95
+    told = draw(own_pose(subject), marked, size=size)[0:1].warped
     frame = controls[0:1]
-    frame = replace(frame, visible=frame.visible * kept)
+    frame = replace(frame, visible=really_visible(frame, (told - frame.warped).abs().amax(1, keepdim=True)))
     target = crop(subject, Region(0.0, 0.0, float(subject.portrait.image.shape[-1])), size).portrait.image
     return sample(target[None], frame, controls)
+
+
+def really_visible(controls: Controls, change: Tensor) -> Tensor:
+    """`visible` (1 1 h w) of what the pseudo-photo showed: a colour that came from one of its own guesses stays a guess
+    and one that it invented is unknown; `change` (1 1 h w): by how much marking those changes the warp."""
+    photo = torch.where(change < 0.025, 1.0, torch.where(change < 0.3, 0.5, 0.0))
+    return torch.where(controls.visible == 1, photo, controls.visible)
 
 
 def sample(target: Tensor, controls: Controls, sequence: ControlSequence) -> dict[str, np.ndarray]:
@@ -101,7 +110,7 @@ def sample(target: Tensor, controls: Controls, sequence: ControlSequence) -> dic
     reference = sequence.reference
     return {
         "target": target.numpy(),
-        "warped": to_uint8(controls.warped * controls.visible).numpy(),
+        "warped": to_uint8(controls.warped * (controls.visible > 0)).numpy(),
         "visible": to_uint8(controls.visible).numpy(),
         "surface": signed_bytes(controls.surface),
         "parts": part_index(controls.parts),

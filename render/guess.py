@@ -1,0 +1,210 @@
+"""What the body model says about surfaces that the photo hides: mouth, eyeballs and lids, in the photo's light.
+
+Where they are is known from the model, only their looks are invented: better than a hole.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from render import eyes, mouth
+from render.anatomy import EYE, HIDDEN, LID, LIPS, MOUTH, SINK, SKIN, UPPER, kinds, lid_shares, local_places
+from render.halo import smoothstep
+from vlogger.body.smplx import Body
+
+GUESSED = 0.5  # of `Controls.visible`
+NOTHING = 255  # kind of a pixel without body
+FEWEST = 12  # pixels of teeth in a photo from which their colour is taken
+MARGIN = 0.03  # metres around what is drawn that may lend it colour
+NEARBY = 0.006  # metres: how far away skin lends its colour to a lid, and lips to lips
+CREASE, EDGE = (0.03, 0.10), (0.90, 1.01)  # shares of a blink (`anatomy.lid_shares`) that name parts of a lid
+PLATE = 0.02, 0.90  # between its crease and its lashes
+SOFT_LIDS = 0.0015  # metres (standard deviation) by which a drawn lid's edges are softened
+CLOSING = 1.25, 2.0  # times its length in the photo at which a lid begins to be drawn, and is
+USUAL = 0.3  # by how much the brightness of skin may differ from the median to lend its colour
+SEAM = 0.0015  # metres from an opened mouth within which a dark line between the photo's lips is not believed
+SEAM_DARK = 0.75  # of the lips' usual brightness
+SOFT = 0.6  # pixels (standard deviation) by which drawn edges are softened
+
+
+@dataclass(frozen=True)
+class Looks:
+    """A subject's hidden surfaces. faces (F,3); kind (F,), local (V,3), lids (V,2) as in `render.anatomy`, lid_lengths
+    (2,) in the photo; lips (n,) numbers of the lips' vertices; scale pixels per metre; tones, iris (3,) colours; mouth:
+    what the photo shows of it."""
+
+    faces: NDArray
+    kind: NDArray
+    local: NDArray
+    lids: NDArray
+    lid_lengths: NDArray
+    lips: NDArray
+    scale: float
+    tones: mouth.Tones
+    iris: NDArray
+    mouth: mouth.MouthPhoto
+
+
+def looks_of(image: NDArray, body: Body, projected: NDArray, scale: float, face_id: NDArray, bary: NDArray) -> Looks:
+    """Read off the photo (h,w,3), of which face_id (h,w) and bary (h,w,3) say what it shows of the body; projected
+    (V,3): that body."""
+    faces, kind, local, lids = body.faces.numpy(), kinds(body), local_places(body), lid_shares(body)
+    shown = kinds_seen(kind, face_id)
+    places = interpolated(local, faces, np.maximum(face_id, 0), bary)
+    white = eyes.white_of(image, shown, places)
+    pale = mouth.toothlike(image, shown)
+    return Looks(
+        faces=faces,
+        kind=kind,
+        local=local,
+        lids=lids,
+        lid_lengths=lid_lengths(lids, projected),
+        lips=np.unique(faces[kind == LIPS]),
+        scale=scale,
+        tones=mouth.Tones(white, tooth_of(image[pale & (shown == UPPER)], white), lip_of(image[shown == LIPS], white)),
+        iris=eyes.iris_of(image, shown, places, white),
+        mouth=mouth.mouth_photo(image, shown, scale),
+    )
+
+
+def tooth_of(teeth: NDArray, white: NDArray) -> NDArray:
+    """The colour (3,) of a tooth in full light: the photo's own (n,3), or the usual one under this white."""
+    if len(teeth) < FEWEST:
+        return white * np.array(mouth.ENAMEL, np.float32)
+    luma = teeth @ eyes.LUMA
+    return teeth[luma >= np.quantile(luma, 0.6)].mean(0)
+
+
+def lip_of(lips: NDArray, white: NDArray) -> NDArray:
+    """The colour (3,) of the lips (n,3), a usual one if there are none."""
+    return np.median(lips, axis=0) if len(lips) else white * np.array(mouth.FLESH, np.float32)
+
+
+def kinds_seen(kind: NDArray, face_id: NDArray) -> NDArray[np.uint8]:
+    """(h,w) kind of what each pixel shows, NOTHING off the body."""
+    return np.where(face_id >= 0, kind[np.maximum(face_id, 0)], NOTHING).astype(np.uint8)
+
+
+def interpolated(values: NDArray, faces: NDArray, face_id: NDArray, bary: NDArray) -> NDArray:
+    """Values (V,c) of the vertices at pixels: face_id (...,), bary (...,3) -> (...,c)."""
+    return np.einsum("...kc,...k->...c", values[faces[face_id]], bary)
+
+
+def closing(looks: Looks, projected: NDArray) -> NDArray[np.float32]:
+    """(V,) in [0,1]: how far each point of the upper lids has come out of the fold that hides it while the eye is open;
+    not their edges, which keep their lashes. projected (V,3): all vertices in the frame."""
+    longer = lid_lengths(looks.lids, projected) / np.maximum(looks.lid_lengths, 1e-6)
+    plate = smoothstep((looks.lids - PLATE[0]) / 0.1) * (1 - smoothstep((looks.lids - PLATE[1]) / 0.1))
+    return plate @ smoothstep((longer - CLOSING[0]) / (CLOSING[1] - CLOSING[0])).astype(np.float32)
+
+
+def lid_lengths(lids: NDArray, projected: NDArray) -> NDArray:
+    """(2,) pixels from the crease of each upper lid to its edge; lids (V,2) as `anatomy.lid_shares`."""
+    ends = [((lids > low) & (lids < high)).astype(np.float32) for low, high in (CREASE, EDGE)]
+    crease, edge = (weight.T @ projected[:, :2] / np.maximum(weight.sum(0), 1)[:, None] for weight in ends)
+    return np.linalg.norm(edge - crease, axis=1)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a frame shows: kind, face_id (h,w), bary (h,w,3); of all vertices projected (V,3) and `closing` (V,)."""
+
+    kind: NDArray
+    face_id: NDArray
+    bary: NDArray
+    projected: NDArray
+    closing: NDArray
+
+    def __getitem__(self, box: tuple[slice, slice]) -> "Seen":
+        return Seen(self.kind[box], self.face_id[box], self.bary[box], self.projected, self.closing)
+
+    def at(self, values: NDArray, faces: NDArray, chosen: NDArray) -> NDArray:
+        """Values (V,c) of the vertices at the n chosen pixels (h,w): (n,c)."""
+        return interpolated(values, faces, self.face_id[chosen], self.bary[chosen])
+
+
+def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) -> None:
+    """Fill warped (h,w,3) and visible (h,w) in place, where visible is 0 and something of `HIDDEN` is shown, and where
+    a lid closes: what the photo has of its plate is too narrow to be stretched."""
+    alpha = np.where(np.isin(seen.kind, HIDDEN), 1 - visible, 0)
+    lids = np.nonzero((seen.kind == LID) & (visible == 1))
+    alpha[lids] = (seen.closing[looks.faces[seen.face_id[lids]]] * seen.bary[lids]).sum(1)
+    if alpha.any():
+        box = around(alpha > 0, MARGIN * looks.scale)
+        lid, near = seen.kind[box] == LID, alpha[box].astype(np.float32)
+        near = np.where(lid, cv2.GaussianBlur(near * lid, (0, 0), SOFT_LIDS * looks.scale), near)
+        blend_in(looks, seen[box], near, warped[box], visible[box])
+
+
+def blend_in(looks: Looks, seen: Seen, alpha: NDArray, warped: NDArray, visible: NDArray) -> None:
+    """Mix what is drawn into warped with weights alpha (h,w) in [0,1], in place."""
+    known, drawn = (visible == 1) & (alpha == 0), warped.copy()
+    for group, draw in ((MOUTH, _mouth), ((EYE,), _eyes)):
+        chosen = (alpha > 0) & np.isin(seen.kind, group)
+        if chosen.any():
+            drawn[chosen] = draw(looks, seen, chosen)
+    opened = (alpha > 0) & np.isin(seen.kind, MOUTH)
+    seam = dark_seam(warped, known & (seen.kind == LIPS), opened, SEAM * looks.scale)
+    alpha, known = np.maximum(alpha, seam), known & ~seam
+    for kind, lender in ((LID, SKIN), (LIPS, LIPS)):
+        chosen = (alpha > 0) & (seen.kind == kind)
+        if chosen.any():
+            drawn[chosen] = nearby(warped, known & (seen.kind == lender), chosen, NEARBY * looks.scale)
+    drawn = softened(drawn, (visible > 0) | (alpha > 0))
+    warped += alpha[..., None] * (np.clip(drawn, 0, 1) - warped)
+    visible[alpha > 0.5] = GUESSED
+
+
+def dark_seam(warped: NDArray, lips: NDArray, opened: NDArray, reach: float) -> NDArray[np.bool_]:
+    """(h,w) of the lips' pixels (h,w) those next to the opened mouth that read the dark line between closed lips."""
+    if not opened.any() or not lips.any():
+        return np.zeros_like(lips)
+    luma = warped @ eyes.LUMA
+    near = cv2.distanceTransform(1 - opened.astype(np.uint8), cv2.DIST_L2, 5) <= reach + 1
+    return lips & near & (luma < SEAM_DARK * np.median(luma[lips]))
+
+
+def nearby(warped: NDArray, lends: NDArray, wanted: NDArray, sigma: float) -> NDArray:
+    """Colours (n,3) of the wanted pixels (h,w): of those that lend theirs (h,w), the nearer the more; the unusually
+    dark (brows, lashes) or bright lend little."""
+    luma = warped @ eyes.LUMA
+    usual = max(float(np.median(luma[lends])), 1e-3) if lends.any() else 1.0
+    weight = lends * np.exp(-(((luma / usual - 1) / USUAL) ** 2))
+    sums = np.dstack([warped * weight[..., None], weight]).astype(np.float32)
+    near, far = (cv2.GaussianBlur(sums, (0, 0), s) for s in (sigma, 3 * sigma))
+    total = (near + 0.02 * far)[wanted]
+    return total[:, :3] / np.maximum(total[:, 3:], 1e-6)
+
+
+def _mouth(looks: Looks, seen: Seen, chosen: NDArray) -> NDArray:
+    depth = seen.at(seen.projected[:, 2:], looks.faces, chosen)[:, 0]
+    inside = mouth.Inside(
+        seen.kind[chosen],
+        seen.at(looks.local, looks.faces, chosen),
+        depth - SINK - np.median(seen.projected[looks.lips, 2]),
+        mouth.lip_distance(seen.kind)[0][chosen] / looks.scale,
+    )
+    return mouth.draw_mouth(inside, looks.tones, 1 / looks.scale)
+
+
+def _eyes(looks: Looks, seen: Seen, chosen: NDArray) -> NDArray:
+    from_lids = cv2.distanceTransform((seen.kind == EYE).astype(np.uint8), cv2.DIST_L2, 5)[chosen] / looks.scale
+    return eyes.draw_eyes(seen.at(looks.local, looks.faces, chosen), from_lids, looks.tones.white, looks.iris)
+
+
+def softened(picture: NDArray, known: NDArray) -> NDArray:
+    """The picture (h,w,3) with edges as soft as a camera's, without what is not known (h,w)."""
+    weight = known.astype(np.float32)
+    blurred = cv2.GaussianBlur(np.dstack([picture * weight[..., None], weight]), (0, 0), SOFT)
+    return blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-6)
+
+
+def around(mask: NDArray, margin: float) -> tuple[slice, slice]:
+    """The rows and columns that hold the mask (h,w) with a margin in pixels."""
+    reach = int(np.ceil(margin))
+    return tuple(  # pyright: ignore[reportReturnType]
+        slice(max(0, int(line[0]) - reach), int(line[-1]) + reach + 1)
+        for line in (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    )
