@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -205,6 +206,54 @@ def test_a_failure_midway_leaves_nothing_and_keeps_the_old_video(vlogger, monkey
     assert sorted(os.listdir()) == before and Path("a.mp4").read_bytes() == kept
 
 
+@pytest.fixture
+def short_segments(monkeypatch):
+    monkeypatch.setattr("vlogger.resume.SEGMENT", 4)
+
+
+def interrupted(monkeypatch, clips: int):
+    """The tiny painter is stopped after so many clips, once."""
+    import tiny_stages
+
+    painted = tiny_stages.PaintWarped.__call__
+
+    def breaks(self, controls, *, generator):
+        yield from islice(painted(self, controls, generator=generator), clips)
+        monkeypatch.setattr(tiny_stages.PaintWarped, "__call__", painted)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tiny_stages.PaintWarped, "__call__", breaks)
+
+
+def test_an_interrupted_run_goes_on_and_makes_the_same_bytes(vlogger, monkeypatch, short_segments, caplog):
+    assert vlogger(*BASIC)[0] == 0
+    whole, before = Path("a.mp4").read_bytes(), sorted(os.listdir())
+    interrupted(monkeypatch, 2)
+    assert vlogger(*BASIC)[0] == 130 and "kept in .a.mp4.part" in caplog.text
+    assert sorted(os.listdir()) == [".a.mp4.part", *before]
+    assert Path("a.mp4").read_bytes() == whole
+    code, _, err = vlogger(*BASIC)
+    assert code == 0, err
+    assert Path("a.mp4").read_bytes() == whole and sorted(os.listdir()) == before
+    assert json.loads(Path("a.json").read_text())["resumed_at"] == 8
+
+
+@pytest.mark.parametrize("other", ["seed=1", "resume=false", "video_out=v.mkv"])
+def test_what_another_run_left_is_not_used(vlogger, monkeypatch, short_segments, other):
+    assert vlogger(*BASIC[:2], "out=b.mp4", other)[0] == 0
+    interrupted(monkeypatch, 2)
+    assert vlogger(*BASIC)[0] == 130 and Path(".a.mp4.part").exists()
+    assert vlogger(*BASIC, other)[0] == 0 and not Path(".a.mp4.part").exists()
+    assert Path("a.mp4").read_bytes() == Path("b.mp4").read_bytes()
+    assert json.loads(Path("a.json").read_text())["resumed_at"] == 0
+
+
+def test_nothing_is_kept_when_nothing_shall_be(vlogger, monkeypatch, short_segments):
+    before = sorted(os.listdir())
+    interrupted(monkeypatch, 2)
+    assert vlogger(*BASIC, "resume=false")[0] == 130 and sorted(os.listdir()) == before
+
+
 def command(*arguments):
     environment = {**os.environ, "PYTHONPATH": f"{TINY.parent.parent}{os.pathsep}{TINY}", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -242,3 +291,21 @@ def test_a_stopped_process_leaves_nothing(number, code):
     process.send_signal(number)
     process.communicate(timeout=120)
     assert process.returncode == code and sorted(os.listdir()) == before
+
+
+def test_a_killed_process_leaves_what_the_next_one_needs(vlogger):
+    save_audio(Path("long.wav"), Audio(torch.rand(16000 * 16, generator=torch.Generator().manual_seed(0)), 16000))
+    arguments = ["image=photo.png", "audio=long.wav", "size=128", "threads=1"]
+    process = command("--config-dir", str(TINY), *STAGES, *arguments, "out=a.mp4")
+    deadline = time.monotonic() + 240
+    while not Path(".a.mp4.part/point.npz").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.communicate(timeout=60)
+    assert not Path("a.mp4").exists()
+    for name in ("a", "b"):
+        code, _, err = vlogger(*arguments, f"out={name}.mp4")
+        assert code == 0, err
+    assert json.loads(Path("a.json").read_text())["resumed_at"] >= 240
+    assert Path("a.mp4").read_bytes() == Path("b.mp4").read_bytes() and not Path(".a.mp4.part").exists()

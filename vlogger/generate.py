@@ -49,7 +49,7 @@ def main() -> None:
     try:
         run()
     except KeyboardInterrupt:
-        sys.exit(fail("stopped; nothing was written", 130))
+        sys.exit(fail("stopped before the video was finished", 130))
     except (UserError, HydraException, OmegaConfBaseException) as error:
         if debug:
             raise
@@ -96,36 +96,55 @@ def run(cfg: DictConfig) -> None:
         inputs = load_inputs(cfg, sound)
         files = {key: stack.enter_context(output(cfg[key])) for key in ("out", *SAVED) if cfg[key]}
         record_file = stack.enter_context(output(str(Path(cfg.out).with_suffix(".json"))))
-        vlogger, cost = make(cfg, files, inputs, sound)
-        write_record(record_file, {**facts(cfg, vlogger, sound), **cost})
+        known, cost = make(cfg, files, inputs, sound)
+        write_record(record_file, {**known, **cost})
     print(summary(cfg, cost))
 
 
 def make(
     cfg: DictConfig, files: dict[str, Path], inputs: tuple["Portrait", "Audio"], sound: Path | None
-) -> tuple["Vlogger", dict[str, Any]]:
-    """Write the video and what was asked for beside it; returns the bare stages, and what it cost."""
+) -> tuple[dict[str, object], dict[str, Any]]:
+    """Write the video and what was asked for beside it; returns what decided about its bytes, and what it cost."""
     from time import perf_counter
 
-    from vlogger.io_video import write_video
+    from vlogger.io_video import join_videos
     from vlogger.progress import Progress
     from vlogger.record import peak_memory
+    from vlogger.resume import Remembering, going_on, read_point, work_folder, write_segments
 
     begin, progress = perf_counter(), Progress()
     with progress.clock("load"):
         vlogger = build(cfg)
-    pipeline = watched(saving(vlogger, files), progress)
-    clips = pipeline(*inputs, size=None if cfg.size == "source" else cfg.size, seed=cfg.seed)
-    with progress.clock("write"):
-        frames, fps = write_video(files["out"], clips, sound)
+        known = facts(cfg, vlogger, sound)
+    with work_folder(Path(cfg.out).expanduser(), resume_key(cfg, known)) as folder:
+        vlogger, point = going_on(vlogger, read_point(folder))
+        progress.start = point.start
+        painter = Remembering(vlogger.video, point)
+        pipeline = watched(saving(replace(vlogger, video=painter), files), progress)
+        size = None if cfg.size == "source" else cfg.size
+        clips = pipeline(*inputs, size=size, seed=cfg.seed, start=point.start)
+        with progress.clock("write"):
+            frames, fps = join_videos(files["out"], write_segments(folder, clips, point, painter), sound)
     cost = {
         "frames": frames,
         "fps": fps,
+        "resumed_at": min(point.finished, frames),
         "stage_seconds": progress.clock.seconds,
         "wall_seconds": perf_counter() - begin,
         "peak_memory_bytes": peak_memory(),
     }
-    return vlogger, cost
+    return known, cost
+
+
+def resume_key(cfg: DictConfig, known: dict[str, Any]) -> str | None:
+    """What an interrupted run must have in common with this one; None if it is not to be continued, or cannot be,
+    because what passes between the stages is saved too."""
+    from vlogger.resume import key_of
+
+    if not cfg.resume or any(cfg[key] for key in ("controls_out", "video_out", "superres_out")):
+        return None
+    config = {key: value for key, value in known["config"].items() if key not in ("out", *SAVED)}
+    return key_of({**known, "command": None, "config": config})
 
 
 def check(cfg: DictConfig) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from heapq import merge
 from itertools import chain
 from pathlib import Path
 
@@ -36,6 +37,45 @@ def write_video(path: Path, clips: Iterable[Video], sound: Path | None) -> tuple
         packets = sound_packets(sound, output) if sound else iter(())
         frames = write_interleaved(path, output, yuv_frames(clips), stream, packets)
     return frames, first.fps
+
+
+def join_videos(path: Path, segments: list[Path], sound: Path | None) -> tuple[int, float]:
+    """The pictures of `write_video`'s files one after the other, not encoded again, with the sound of a file beside
+    them; returns frames and frames per second."""
+    with written(path, "mp4") as output:
+        with av.open(str(segments[0])) as first:
+            template = first.streams.video[0]
+            stream, rate = output.add_stream_from_template(template), template.average_rate
+        packets = sound_packets(sound, output) if sound else iter(())
+        assert rate is not None
+        frames = 0
+        for packet in merge(appended(segments, stream, rate), packets, key=decoding_time):
+            frames += packet.stream is stream
+            with disk_errors(path):
+                output.mux(packet)
+    return frames, float(rate)
+
+
+def appended(segments: list[Path], stream: VideoStream, rate: Fraction) -> Iterator[av.Packet]:
+    """The packets of video files for `stream`, each file's times after those of the files before it."""
+    before = 0
+    for segment in segments:
+        with av.open(str(segment)) as container:
+            frames = 0
+            for packet in container.demux(video=0):
+                if packet.dts is None or packet.pts is None:
+                    continue
+                offset = Fraction(before) / rate / packet.time_base
+                assert offset.denominator == 1
+                packet.pts, packet.dts, packet.stream = packet.pts + int(offset), packet.dts + int(offset), stream
+                frames += 1
+                yield packet
+        before += frames
+
+
+def decoding_time(packet: av.Packet) -> Fraction:
+    """When a packet is to be decoded, in seconds."""
+    return Fraction(packet.dts or 0) * (packet.time_base or 1)
 
 
 @contextmanager

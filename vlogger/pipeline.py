@@ -28,8 +28,11 @@ class Vlogger:
     superres: Upscale
     body: Body
 
-    def __call__(self, portrait: Portrait, audio: Audio, *, size: int | None, seed: int) -> Iterator[Video]:
-        """`size`: shorter side of the output in pixels, None for the portrait's own."""
+    def __call__(
+        self, portrait: Portrait, audio: Audio, *, size: int | None, seed: int, start: int = 0
+    ) -> Iterator[Video]:
+        """`size`: shorter side of the output in pixels, None for the portrait's own. `start`: the frame with which the
+        painter and the sharpener begin (`vlogger.resume`)."""
         subject = at_size(self.subject(portrait), size)
         region = region_of(subject, self.body)
         motion = self.motion(audio, subject, generator=chance(seed, 0))
@@ -38,7 +41,7 @@ class Vlogger:
         if (side := generated_side(region)) > SMALL:
             large = LastWindow(self.render(motion, crop(subject, region, side), size=side))
             clips = self.superres(clips, large, generator=chance(seed, 2))
-        return in_picture(clips, large, subject.portrait, region)
+        return in_picture(clips, large, subject.portrait, region, start)
 
 
 def chance(seed: int, stage: int) -> torch.Generator:
@@ -92,12 +95,14 @@ class LastWindow:
 
 
 def in_picture(
-    clips: Iterator[Video], controls: ControlSequence, portrait: Portrait, region: Region
+    clips: Iterator[Video], controls: ControlSequence, portrait: Portrait, region: Region, start: int = 0
 ) -> Iterator[Video]:
-    """The generated squares laid into the portrait where the body or its halo moved; else the portrait's own pixels."""
+    """The generated squares laid into the portrait where the body or its halo moved; else the portrait's own pixels.
+
+    `start` is the number of the clips' first frame.
+    """
     square = (region.left, region.top, region.side)
     step = max(1, CLIP_BYTES // portrait.image.numel())
-    start = 0
     for clip in clips:
         moved = controls[start : start + len(clip)].moved
         for i in range(0, len(clip), step):

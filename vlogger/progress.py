@@ -44,6 +44,8 @@ class Progress:
 
     def __init__(self):
         self.clock = Clock()
+        self.start = 0
+        """Frames that an earlier run has finished."""
 
     def bar(self, name: str, total: int, unit: str = "frame") -> tqdm:
         return tqdm(total=total, desc=f"{name:>8}", unit=unit, file=sys.stderr, mininterval=0.5, dynamic_ncols=True)
@@ -51,6 +53,7 @@ class Progress:
     def follow(self, name: str, total: int, clips: Iterator[Video]) -> Iterator[Video]:
         """The same clips, timed and counted."""
         with self.bar(name, total) as bar:
+            bar.update(self.start)
             while True:
                 with self.clock(name):
                     clip = next(clips, None)
