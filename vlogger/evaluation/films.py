@@ -10,12 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from render.track import Track, fit_clip
+from render.evidence import markers
+from render.track import Track, fit_clip, shape_of
 from vlogger.body.smplx import Body
 from vlogger.evaluation.faces import follow, found_share
 from vlogger.io_video import load_video
 from vlogger.pixels import resize
 from vlogger.types import Audio, Video
+
+SHAPED_BY = 2  # frames from which the shape of the body is fitted: about a second each
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,11 @@ class Film:
         return found_share(self.points) > 0.5
 
     def track(self, body: Body) -> Track:
-        """The body followed through the face; UserError without any face."""
-        return fit_clip(self.points, (self.frames.shape[-2], self.frames.shape[-1]), body, self.fps)
+        """The body followed through the face, its shape from two of the frames; UserError without any face."""
+        size = (self.frames.shape[-2], self.frames.shape[-1])
+        seen = np.isfinite(self.points[:, 0, 0]).any()
+        betas = shape_of([self.points], size, markers(body), SHAPED_BY) if seen else None
+        return fit_clip(self.points, size, body, self.fps, betas)
 
 
 def load_film(path: Path, fps: float, seconds: float, side: int) -> Film:

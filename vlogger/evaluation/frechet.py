@@ -1,13 +1,11 @@
 """Do two sets of pictures, clips or expressions look drawn from one source? Fréchet distance of Gaussians.
 
-d^2 = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))   (Dowson, Landau 1982; FID: Heusel et al. 2017, eq. 6); lower is better.
+d^2 = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))   (Dowson, Landau 1982; Heusel et al. 2017, eq. 6); lower: better.
 
-| name | features | when |
-|---|---|---|
-| Fréchet MobileNet | 1280 of MobileNetV2, mean over pixels; its own scale, not FID | weights=FOLDER |
-| FID | 2048 of Inception v3, the TorchScript file of StyleGAN (inception-2015-12-05.pt) | fid=FILE |
-| FVD | 400 of I3D, the TorchScript file i3d_torchscript.pt of the same authors | fvd=FILE |
-| E-FID | expression weights of the tracked face (EMO takes 64 of another face model: not comparable) | always |
+- Fréchet MobileNet (weights=FOLDER): 1280 of MobileNetV2, mean over pixels; its own scale, not FID
+- FID (fid=FILE): 2048 of Inception v3, the TorchScript file of StyleGAN (inception-2015-12-05.pt)
+- FVD (fvd=FILE): 400 of I3D, the TorchScript file i3d_torchscript.pt of the same authors
+- E-FID (always): expression weights of the tracked face (EMO takes 64 of another face model: not comparable)
 
 With few samples the distance is too large: it is compared with the distance of two halves of the truth.
 """

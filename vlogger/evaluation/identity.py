@@ -1,11 +1,10 @@
 """Is it still the same person? dlib's face embedding, and the shape of the head.
 
-| metric | unit | better | definition |
-|---|---|---|---|
-| identity distance | 1 | down | L2 distance of the 128-D embeddings of a frame and of the reference; dlib's own threshold for |
-|   |   |   | "the same person" is 0.6, ours on other talking videos 0.51 |
-| F-SIM | 1 | truth's | cosine of the same embeddings (EMO 4.2; near the value of the true clip is best) |
-| head shape | mm | down | distance of the head's vertices, at rest and centred, of the shapes fitted to reference and frames |
+- identity distance [1], better: down. L2 distance of the 128-D embeddings of a frame and of the reference; dlib's own
+  threshold for "the same person" is 0.6, ours on other talking videos 0.51
+- F-SIM [1], better: truth's. Cosine of the same embeddings (EMO 4.2; near the value of the true clip is best)
+- head shape [mm], better: down. Distance of the head's vertices, at rest and centred, of the shapes fitted to
+  reference and frames
 
 The network is dlib's ResNet (`dlib_face_recognition_resnet_model_v1`, CC0, LFW 99.38 %) with the weights of face-api
 (MIT), 8-bit quantised: `python -m vlogger.evaluation.fetch`. VLOGGER and EMO used other networks: not comparable.
@@ -107,7 +106,7 @@ def added(first: Tensor, second: Tensor) -> Tensor:
 
 
 def chip_of(frame: Tensor, points: NDArray) -> Tensor:
-    """The face upright in 150 x 150 pixels: frame (3, h, w) uint8, MediaPipe's points (478, 3) -> (3, 150, 150) float."""
+    """The face upright: frame (3, h, w) uint8, MediaPipe's points (478, 3) -> (3, 150, 150) float in 0..255."""
     goal = (np.array(list(PLACES.values())) + PADDING) / (2 * PADDING + 1) * CHIP
     turn, shift = similarity(goal, points[list(PLACES), :2])  # chip -> picture
     zoom = float(np.sqrt(abs(np.linalg.det(turn))))

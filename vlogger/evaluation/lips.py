@@ -1,14 +1,12 @@
 """Do the lips of a made video move as the true ones, or as the sound says? Curves over time are compared.
 
-| metric | unit | better | definition |
-|---|---|---|---|
-| r | 1 | up | Pearson's r over time of made and true curve (aperture, width, jaw: `faces`) |
-| lag | frames | 0 | the shift of the made curve at which r is largest; positive: the made lips are late |
-| r shuffled | 1 | 0 | r of the made curve with the true one of another clip (the next of its group, in order) |
-| r without the mean curve | 1 | up | r after subtracting, from made and from true curves, the mean curve of the group: |
-|   |   |   | sentences of one corpus share their rhythm, so a wrong sentence agrees too |
-| LME | mm | down | mean distance of the 40 lip points, both heads laid upon each other (VLOGGER 4, Table 4; its detector, |
-|   |   |   | alignment and points are not stated: comparable only within this instrument) |
+- r [1], better: up. Pearson's r over time of made and true curve (aperture, width, jaw: `faces`)
+- lag [frames], better: 0. The shift of the made curve at which r is largest; positive: the made lips are late
+- r shuffled [1], better: 0. r of the made curve with the true one of another clip (the next of its group, in order)
+- r without the mean curve [1], better: up. r after subtracting, from made and from true curves, the mean curve of the
+  group: sentences of one corpus share their rhythm, so a wrong sentence agrees too
+- LME [mm], better: down. Mean distance of the 40 lip points, both heads laid upon each other (VLOGGER 4, Table 4; its
+  detector, alignment and points are not stated: comparable only within this instrument)
 """
 
 from collections.abc import Sequence

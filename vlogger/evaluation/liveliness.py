@@ -1,17 +1,16 @@
 """How lively is a motion? Numbers of one clip; the true clip's are the measure, neither more nor less is better.
 
-| metric | unit | definition |
-|---|---|---|
-| jitter | m/s^3 | mean length of the third difference of the face's vertices times fps^3 (TransPose; VLOGGER Table 4 prints |
-|   |   | mm/s^3, which cannot be: compare ratios to the truth) |
-| expression diversity | 1 | standard deviation over time of the expression weights, mean of all (VLOGGER: "Expression") |
-| head speed | deg/s | mean angular speed of the head in space |
-| head speed deviation | deg/s | its standard deviation within the clip |
-| head range | deg | root mean square angle to the clip's mean rotation |
-| blink rate | 1/min | closings of the lids to less than half of their usual opening, 40 to 600 ms long |
-| blink duration | s | their mean length |
-| gaze spread | deg | root mean square angle of the eyes to their mean direction in the head |
-| hand activity | m/s | mean speed of both wrists and finger tips relative to the pelvis |
+- jitter [m/s^3]: mean length of the third difference of the face's vertices times fps^3 (TransPose; VLOGGER Table 4
+  prints mm/s^3, which cannot be: compare ratios to the truth)
+- expression diversity [1]: standard deviation over time of the expression weights, mean of all (VLOGGER:
+  "Expression")
+- head speed [deg/s]: mean angular speed of the head in space
+- head speed deviation [deg/s]: its standard deviation within the clip
+- head range [deg]: root mean square angle to the clip's mean rotation
+- blink rate [1/min]: closings of the lids to less than half of their usual opening, 40 to 600 ms long
+- blink duration [s]: their mean length
+- gaze spread [deg]: root mean square angle of the eyes to their mean direction in the head
+- hand activity [m/s]: mean speed of both wrists and finger tips relative to the pelvis
 
 EMO's velocity table (3.6): mean over clips of the head's speed in degrees a frame at 30 fps, mean of its variance
 within a clip, and VMV, the variance of the clip means.

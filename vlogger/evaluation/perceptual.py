@@ -1,10 +1,10 @@
 """Distances of pictures as networks see them.
 
-| metric | unit | better | definition |
-|---|---|---|---|
-| MobileNet distance | 1 | down | LPIPS' recipe (Zhang et al. 2018, eq. 1) without learned weights, on five stages of torchvision's |
-|   |   |   | MobileNetV2: features of unit length, squared difference, mean over pixels, sum over stages. Not LPIPS |
-| LPIPS | 1 | down | the same on AlexNet with the learned weights that torchmetrics ships, when `lpips=alexnet…pth` is given |
+- MobileNet distance [1], better: down. LPIPS' recipe (Zhang et al. 2018, eq. 1) without learned weights, on five
+  stages of torchvision's MobileNetV2: features of unit length, squared difference, mean over pixels, sum over stages.
+  Not LPIPS
+- LPIPS [1], better: down. The same on AlexNet with the learned weights that torchmetrics ships, when
+  `lpips=alexnet…pth` is given
 """
 
 from collections.abc import Iterator

@@ -1,11 +1,9 @@
 """How does a picture look by itself? NIQE and CPBD, without a reference.
 
-| metric | unit | better | definition |
-|---|---|---|---|
-| NIQE | 1 | down | distance of natural-scene statistics to a pristine Gaussian model (Mittal, Soundararajan, Bovik 2013); |
-|   |   |   | here the 96-pixel blocks of all frames of a clip are pooled before the model is fitted, because a 256-pixel |
-|   |   |   | picture alone has four of them |
-| CPBD | 1 | up | share of edges whose blur cannot be seen (Narvekar, Karam 2011) |
+- NIQE [1], better: down. Distance of natural-scene statistics to a pristine Gaussian model (Mittal, Soundararajan,
+  Bovik 2013); here the 96-pixel blocks of all frames of a clip are pooled before the model is fitted, because a
+  256-pixel picture alone has four of them
+- CPBD [1], better: up. Share of edges whose blur cannot be seen (Narvekar, Karam 2011)
 
 The pristine model is BasicSR's `niqe_pris_params.npz` (Apache-2.0).
 """
@@ -136,7 +134,7 @@ def cpbd(picture: NDArray) -> float:
 
 
 def edge_widths(picture: NDArray) -> NDArray:
-    """(h, w): at upright edges the pixels from one local extremum to the other along the row (Marziliano et al. 2002)."""
+    """(h, w): at upright edges the pixels from local extremum to extremum along the row (Marziliano et al. 2002)."""
     from skimage.filters import sobel_v
 
     slope = sobel_v(picture / 255)

@@ -1,10 +1,8 @@
 """True motion in, picture out: how close does it come to the true frames? (VLOGGER Table 3)
 
-| metric | unit | better | definition |
-|---|---|---|---|
-| PSNR | dB | up | of the mean squared error over the pixels of a region, all frames of a clip together |
-| SSIM | 1 | up | mean of its map over the region (Wang et al. 2004, 11 x 11 Gaussian windows) |
-| L1 | 1 | down | mean absolute difference of colours in [0, 1] |
+- PSNR [dB], better: up. Of the mean squared error over the pixels of a region, all frames of a clip together
+- SSIM [1], better: up. Mean of its map over the region (Wang et al. 2004, 11 x 11 Gaussian windows)
+- L1 [1], better: down. Mean absolute difference of colours in [0, 1]
 
 Regions come from the drawn body parts of the true motion: full, face, mouth, hands, body (all parts but the face's).
 Baselines: the reference copied; the warped reference with its holes filled smoothly.

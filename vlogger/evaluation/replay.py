@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from video_diffusion.network import filled
 from vlogger.curation.pairs import Footage
 from vlogger.evaluation import perceptual
 from vlogger.evaluation.bench import Bench
@@ -15,7 +16,6 @@ from vlogger.framing import Region, crop, region_of
 from vlogger.pipeline import SMALL, LastWindow, chance, generated_side
 from vlogger.stages import ControlSequence
 from vlogger.types import Controls, Motion, Subject
-from video_diffusion.network import filled
 
 SEED = 0
 
@@ -42,9 +42,8 @@ def replayed(bench: Bench, footage: Footage, reference: int, frames: slice) -> R
     for clip in clips:
         controls = large[start : start + len(clip)]
         start += len(clip)
-        photo = large.photo[None]
-        made.append(photo + controls.moved * (clip.frames.float() / 255 - photo))
-        warped.append(smoothly_filled(controls))
+        made.append(laid(large.photo, clip.frames.float() / 255, controls.moved))
+        warped.append(laid(large.photo, smoothly_filled(controls), controls.moved))
         parts.append(controls.parts)
     true = [crop(footage.subject(t), region, side).portrait.image for t in range(len(footage.frames))[frames]]
     copied = large.photo[None].expand(len(true), -1, -1, -1)
@@ -60,6 +59,11 @@ def painted(bench: Bench, subject: Subject, region: Region, motion: Motion, side
         large = LastWindow(vlogger.render(motion, crop(subject, region, side), size=side))
         clips = vlogger.superres(clips, large, generator=chance(SEED, 2))
     return clips, large
+
+
+def laid(photo: Tensor, pictures: Tensor, moved: Tensor) -> Tensor:
+    """Pictures (t, 3, s, s) where the body moved, the photo (3, s, s) elsewhere."""
+    return photo + moved * (pictures - photo)
 
 
 def smoothly_filled(controls: Controls) -> Tensor:

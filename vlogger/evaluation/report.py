@@ -17,7 +17,8 @@ from vlogger.io import whole
 COLOURS = {"truth": "#2a7", "ours": "#c33"}
 WIDTH, HEIGHT = 640, 120  # of a curve, SVG units
 STYLE = """body{font:15px/1.45 system-ui,sans-serif;max-width:75em;margin:2em auto;padding:0 1em}
-table{border-collapse:collapse;margin:.6em 0;font-size:13px}td,th{border:1px solid #ccc;padding:.25em .6em;text-align:left}
+table{border-collapse:collapse;margin:.6em 0;font-size:13px}
+td,th{border:1px solid #ccc;padding:.25em .6em;text-align:left}
 th{background:#f4f4f4}.ci{color:#777;font-size:11px}img{max-width:100%}figure{margin:1em 0}figcaption{font-size:13px}"""
 
 

@@ -91,7 +91,7 @@ def in_parallel(waiting: Sequence[Job], settings: str, processes: int, bar: tqdm
 
 
 def perform(settings: str, job: Job) -> None:
-    """One task: its rows as JSON, their arrays beside them. A clip that fails leaves its error, and the rest goes on."""
+    """One task: its rows as JSON, their arrays beside them. A clip that fails leaves its error, the rest goes on."""
     torch.set_num_threads(1)
     begin, rows, error = perf_counter(), [], None
     try:

@@ -1,9 +1,8 @@
 """Do the lips rest when nothing is said?
 
-| metric | unit | better | definition |
-|---|---|---|---|
-| silent motion | 1 | truth's | mean speed of the lip aperture in frames without speech over that in frames with speech |
-| silent aperture | pupils | truth's | mean aperture in frames without speech |
+- silent motion [1], better: truth's. Mean speed of the lip aperture in frames without speech over that in frames with
+  speech
+- silent aperture [pupils], better: truth's. Mean aperture in frames without speech
 
 What is speech is said by silero-vad (MIT, weights=FOLDER), or, without it, by the level of the sound: 35 dB below the
 loudest tenth. Both are reported under their own names.

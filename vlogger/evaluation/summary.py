@@ -1,4 +1,4 @@
-"""Rows become tables: means over clips with their intervals, what a group of clips says together, what was not measured."""
+"""Rows become tables: means over clips with their intervals, and what a group of clips says together."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -81,7 +81,7 @@ def tables_of(lines: Sequence[Line]) -> list[Table]:
     tables = reenactments(lines) + [family(name, metrics, talks) for name, metrics in FAMILIES.items()]
     tables += [*shared_rhythm(talks), sets(talks), velocities(talks), by_visible(talks), from_motion(talks)]
     tables += [best_of(lines), diversity(lines), cost(talks), memory(lines)]
-    return [table for table in tables if table.rows]
+    return [table for table in [*tables, sanity(lines)] if table.rows]
 
 
 def mean(lines: Iterable[Line], key: str) -> Estimate | None:
@@ -327,3 +327,16 @@ def cell_json(cell: Cell) -> Any:
 
 def finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
+
+
+def sanity(lines: Sequence[Line]) -> Table:
+    """Known answers."""
+    held = {1.0: "yes", 0.0: "NO"}
+    rows = [
+        (line.name, [line.get("sanity.value"), held[line.get("sanity.held")]])
+        for line in lines
+        if line.kind == "sanity"
+    ]
+    return Table(
+        "Known answers", "On real clips; blur: a third of the pixels; noise: 20 grey levels.", ("value", "held"), rows
+    )

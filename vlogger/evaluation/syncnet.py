@@ -1,10 +1,8 @@
-"""LSE-D and LSE-C by the official SyncNet (Chung, Zisserman 2016), when its weights are given: syncnet=syncnet_v2.model.
+"""LSE-D and LSE-C by the official SyncNet (Chung, Zisserman 2016), if its weights are given: syncnet=syncnet_v2.model.
 
-| metric | unit | better | definition (Rudrabha/Wav2Lip, evaluation/scores_LSE) |
-|---|---|---|---|
-| LSE-D | 1 | down | 25 fps, 16 kHz; embeddings of 5-frame face windows (224 x 224) and of the 20 MFCC columns that belong |
-|   |   |   | to them; mean distance for each offset of up to 15 frames; the smallest of them |
-| LSE-C | 1 | up | median minus smallest of those means |
+- LSE-D [1], better: down. 25 fps, 16 kHz; embeddings of 5-frame face windows (224 x 224) and of the 20 MFCC columns
+  that belong to them; mean distance for each offset of up to 15 frames; the smallest of them
+- LSE-C [1], better: up. Median minus smallest of those means
 
 The face crop is a square around MediaPipe's face, 1.6 faces wide; the original takes its detector's box: values may
 differ a little from published ones.

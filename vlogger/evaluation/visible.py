@@ -12,7 +12,7 @@ CHEST = 1.0  # heads that a picture must show below the chin to count as head+to
 
 
 def visible_body(subject: Subject, body: Body) -> str:
-    """torso+hands: a wrist and its middle finger lie in the picture; head+torso: a head's height below the chin is seen."""
+    """torso+hands: a wrist and its middle finger lie in the picture; head+torso: one head below the chin is seen."""
     posed = pose(body, subject.betas, subject.rotations[None], subject.expression[None], subject.translation[None])
     height, width = subject.portrait.image.shape[1:]
     joints = project(posed.joints[0], subject.intrinsics)[:, :2]

@@ -1,0 +1,59 @@
+"""Reenactment with small stages: the photo held still is its own reenactment."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from render.track import Track
+from vlogger.curation.pairs import Footage
+from vlogger.evaluation.bench import Bench, Judges
+from vlogger.evaluation.judge import load_judge
+from vlogger.evaluation.replay import compared, replayed
+from vlogger.evaluation.visible import HANDS, TIGHT, TORSO, visible_body
+from vlogger.pipeline import Vlogger
+from vlogger.types import Motion, Portrait
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tiny"))
+from tiny_stages import Enlarge, Flat, LoudJaw, PaintWarped, Standing
+
+
+@pytest.fixture
+def bench(body):
+    stages = (Standing(body), LoudJaw(body, 25.0), Flat(), PaintWarped(), Enlarge())
+    return Bench(Vlogger(*stages, body), Judges(load_judge()), 256, 25.0, "")
+
+
+@pytest.fixture
+def footage(bench, astronaut):
+    subject = bench.vlogger.subject(Portrait(astronaut))
+    motion = Motion(
+        subject.rotations.repeat(6, 1, 1, 1), subject.expression.repeat(6, 1), subject.translation.repeat(6, 1), 25.0
+    )
+    nothing = torch.zeros(6)
+    track = Track(motion, subject.betas, subject.intrinsics, nothing, nothing.bool())
+    return Footage("a", astronaut.repeat(6, 1, 1, 1), track)
+
+
+def test_a_still_clip_is_its_own_reenactment(bench, footage):
+    result = replayed(bench, footage, 0, slice(1, 5))
+    assert result.true.shape == result.made.shape == result.copied.shape == (4, 3, *result.true.shape[2:])
+    numbers = compared(bench, result)
+    assert numbers["copied.full.psnr"] > 60 and numbers["warped.full.psnr"] > 60
+    assert 25 < numbers["made.full.psnr"] < 50  # the small painter adds noise in the middle
+    assert "made.mobilenet_distance" not in numbers
+
+
+def test_another_frame_is_worse(bench, footage):
+    moved = Footage("a", footage.frames.roll(20, dims=3), footage.track)
+    together = Footage("a", torch.cat([footage.frames[:1], moved.frames[1:]]), footage.track)
+    assert compared(bench, replayed(bench, together, 0, slice(1, 3)))["copied.full.psnr"] < 25
+
+
+def test_what_of_the_body_a_picture_shows(bench):
+    def seen(height, distance):
+        stage = Standing(bench.vlogger.body, distance)
+        return visible_body(stage(Portrait(torch.zeros(3, height, 200, dtype=torch.uint8))), bench.vlogger.body)
+
+    assert seen(200, 0.5) == TIGHT and seen(200, 1.6) == TORSO and seen(400, 6.0) == HANDS
