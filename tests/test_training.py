@@ -92,6 +92,14 @@ def test_the_second_training_starts_from_the_first_and_leaves_the_base(pools, fo
     assert all(torch.allclose(first[name], second[name], rtol=1e-5) for name in first if name.startswith("unet."))
 
 
+def test_a_training_goes_on_from_weights_of_another(pools, four_steps, tmp_path):
+    run, first = four_steps
+    weights = [f"experiment.weights={run / 'weights'}", "experiment.ema_start=0"]
+    untouched = train("video_more", pools, tmp_path / "zero", 2, *weights, "experiment.module.optimizer.lr=0")
+    assert all(torch.allclose(first[name], untouched[name], atol=1e-6) for name in first)
+    assert differing(first, train("video_more", pools, tmp_path / "two", 2, *weights))
+
+
 def test_a_missing_first_training_is_a_sentence(pools, tmp_path):
     with pytest.raises(SystemExit, match="experiment=video_image"):
         train("video_temporal", pools, tmp_path, 1, f"experiment.weights={tmp_path / 'nowhere'}", *SHORT)
