@@ -18,8 +18,6 @@ from vlogger.io_video import load_video
 from vlogger.pixels import resize
 from vlogger.types import Audio, Video
 
-SHAPED_BY = 2  # frames from which the shape of the body is fitted: about a second each
-
 
 @dataclass(frozen=True)
 class Film:
@@ -39,11 +37,13 @@ class Film:
         """Whether enough frames show one to be measured."""
         return found_share(self.points) > 0.5
 
-    def track(self, body: Body) -> Track:
-        """The body followed through the face, its shape from two of the frames; UserError without any face."""
+    def track(self, body: Body, shaped_by: int = 1) -> Track:
+        """The body followed through the face; UserError without any face. Its shape comes from so many frames, spread
+        over the inside of the clip (two seconds each)."""
         size = (self.frames.shape[-2], self.frames.shape[-1])
-        seen = np.isfinite(self.points[:, 0, 0]).any()
-        betas = shape_of([self.points], size, markers(body), SHAPED_BY) if seen else None
+        seen = np.flatnonzero(np.isfinite(self.points[:, 0, 0]))
+        chosen = seen[np.linspace(0, len(seen) - 1, shaped_by + 2)[1:-1].round().astype(int)] if len(seen) else seen
+        betas = shape_of([self.points[chosen]], size, markers(body), len(chosen)) if len(chosen) else None
         return fit_clip(self.points, size, body, self.fps, betas)
 
 

@@ -23,6 +23,7 @@ from vlogger.pixels import resize
 from vlogger.types import Audio, Portrait
 
 TRACKED_SIDE = 512  # pixels: the shorter side at which true clips are tracked
+REENACTED_SHAPE = 3  # frames from which the shape of somebody who is reenacted is fitted
 THUMBNAIL = 64  # pixels: of the pictures whose spread over seeds is measured
 
 
@@ -52,7 +53,7 @@ class ReenactClip:
 
     def __call__(self, bench: Bench) -> list[Row]:
         film = load_film(Path(self.path), bench.fps, self.seconds, TRACKED_SIDE)
-        footage = Footage(self.name, film.frames, film.track(bench.vlogger.body))
+        footage = Footage(self.name, film.frames, film.track(bench.vlogger.body, REENACTED_SHAPE))
         return [replay_row(bench, self.name, replayed(bench, footage, 0, slice(0, len(film.frames))))]
 
 
@@ -72,7 +73,7 @@ class ReenactStills:
         seen = [index for index, film in enumerate(films) if film.has_face]
         points = np.concatenate([films[index].points for index in seen])
         together = Film(torch.cat([films[index].frames for index in seen]), STILLNESS, points)
-        footage = Footage(self.name, together.frames, together.track(bench.vlogger.body))
+        footage = Footage(self.name, together.frames, together.track(bench.vlogger.body, REENACTED_SHAPE))
         pairs = range(1, len(seen)) if seen[:1] == [0] else range(0)
         return [replay_row(bench, names[seen[t]], replayed(bench, footage, 0, slice(t, t + 1))) for t in pairs]
 
