@@ -8,17 +8,23 @@ cannot be exact to the grey level, and nearly all of the warp is.)
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from diffusers.configuration_utils import register_to_config
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 from torch.nn import functional as F
 
 from video_diffusion.control import ControlBranch, ReferenceEncoder, later
+from video_diffusion.schedule import ddim
 from video_diffusion.unet import FrameUNet, Retouch, unshuffled
 from vlogger.body.parts import PARTS
-from vlogger.checkpoint import Checkpoint
+from vlogger.checkpoint import Checkpoint, checkpoint_files
 from vlogger.errors import UserError
+
+if TYPE_CHECKING:
+    from video_diffusion.pretrained import PretrainedPainter
 
 FRAME_CONTROLS = ("surface", "parts", "warped", "visible")
 REFERENCE_CONTROLS = ("photo", "photo_surface", "photo_parts")
@@ -79,6 +85,11 @@ class Painter(Checkpoint):
         return {"reference_map": added, "reference": tokens}
 
     @property
+    def scheduler(self) -> DDIMScheduler:
+        """The noise that it is trained with."""
+        return ddim()
+
+    @property
     def reach(self) -> int:
         """Frames to either side that one call lets a frame see: one for each temporal convolution on the way."""
         levels = len(self.config["widths"])
@@ -107,7 +118,17 @@ def filled(pictures: Tensor, known: Tensor) -> Tensor:
     return pictures * weight + rough * (1 - weight)
 
 
-def for_clips(weights: str, control: bool = True) -> Painter:
+def painter_in(weights: str | Path) -> "Painter | PretrainedPainter":
+    """The painter of a folder or a repository of the hub, of whichever kind it is."""
+    config, _ = checkpoint_files(weights)
+    if Painter._dict_from_json_file(config).get("_class_name") == "PretrainedPainter":
+        from video_diffusion.pretrained import PretrainedPainter
+
+        return PretrainedPainter.from_pretrained(weights)
+    return Painter.from_pretrained(weights)
+
+
+def for_clips(weights: str, control: bool = True) -> "Painter | PretrainedPainter":
     """The painter of single frames in the folder `weights`, ready for its second training: the base is frozen.
 
     Every temporal convolution stays trainable, and the whole control branch if `control` (VLOGGER 3.2). Without it,
@@ -118,7 +139,7 @@ def for_clips(weights: str, control: bool = True) -> Painter:
             f"No painter in {weights}: first train one on single frames, "
             "`python -m vlogger.train experiment=video_image data=POOLS`, and name its folder with weights=FOLDER."
         )
-    painter = Painter.from_pretrained(weights)
+    painter = painter_in(weights)
     for name, parameter in painter.named_parameters():
         free = control and not name.startswith("unet.")
         parameter.requires_grad_(free or ".temporal." in f".{name}.")

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from einops import rearrange
 from torch import Tensor
 
-from video_diffusion.network import FRAME_CONTROLS, Painter, known_where
+from video_diffusion.network import FRAME_CONTROLS, Painter, known_where, painter_in
 from video_diffusion.outpaint import Window, frame_noise, outpaint, windows
 from vlogger.diffusion.guidance import Guided
 from vlogger.diffusion.precision import autocast
@@ -17,6 +19,9 @@ from vlogger.diffusion.sampling import Condition, Known, sample
 from vlogger.errors import UserError
 from vlogger.stages import ControlSequence
 from vlogger.types import Controls, Video
+
+if TYPE_CHECKING:
+    from video_diffusion.pretrained import PretrainedPainter
 
 EMBEDDED = Path(__file__).parent / "weights"
 DROPPED = ("hints", "reference")  # what guidance leads away from: a base that is told nothing but the noise
@@ -31,7 +36,7 @@ class DiffusionPainter:
     memory of a window, however long the video is. `start`, `painted`: see `going_on`.
     """
 
-    network: Painter
+    network: "Painter | PretrainedPainter"
     scheduler: object
     steps: int = 4
     window: int = 16
@@ -75,7 +80,13 @@ class DiffusionPainter:
 class Conditions:
     """What the network is told about each window; what two windows share is rendered and digested once."""
 
-    def __init__(self, network: Painter, controls: ControlSequence, reference: Condition, precision: str = "float32"):
+    def __init__(
+        self,
+        network: "Painter | PretrainedPainter",
+        controls: ControlSequence,
+        reference: Condition,
+        precision: str = "float32",
+    ):
         self.network, self.controls, self.reference, self.precision = network, controls, reference, precision
         self.last: dict[str, Tensor] = {}
 
@@ -132,7 +143,7 @@ def from_pixels(frames: Tensor) -> Tensor:
 
 def painter_from(
     weights: str | None,
-    scheduler: object,
+    scheduler: DDIMScheduler | None,
     steps: int = 4,
     window: int = 16,
     overlap: int = 4,
@@ -140,13 +151,19 @@ def painter_from(
     guidance: float = 1.0,
     precision: str = "float32",
 ) -> DiffusionPainter:
-    """A painter with the network in a folder or on the hub (`weights`), or with the embedded one (None)."""
+    """A painter with the network in a folder or on the hub (`weights`), or with the embedded one (None).
+
+    UserError if a pretrained base was trained with another noise than that of `scheduler`; None takes its own.
+    """
     if weights is None and not (EMBEDDED / "config.json").exists():
         raise UserError(
             f"The painter's weights are missing in {EMBEDDED}: train them with "
             "`python -m vlogger.train experiment=video_image data=POOLS`, or name a folder with video.weights=FOLDER."
         )
-    network = Painter.from_pretrained(weights or EMBEDDED)
+    network = painter_in(weights or EMBEDDED)
+    scheduler = network.scheduler if scheduler is None else scheduler
+    if not torch.allclose(network.scheduler.alphas_cumprod, scheduler.alphas_cumprod):
+        raise UserError(f"The base of {weights} was trained with other noise; use video=paper or video.scheduler=null.")
     return DiffusionPainter(network, scheduler, steps, window, overlap, shared, guidance, precision)
 
 

@@ -1,5 +1,8 @@
 """The noise that the painter is trained and sampled with: one home for its numbers."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
 
@@ -12,3 +15,11 @@ def ddim(steps: int = 1000) -> DDIMScheduler:
         timestep_spacing="trailing",
         clip_sample=True,
     )
+
+
+def as_trained(config: Mapping[str, Any]) -> DDIMScheduler:
+    """The noise of another model's scheduler, to be sampled as ours is: by DDIM, from x0."""
+    ours = {"prediction_type": "sample", "timestep_spacing": "trailing", "clip_sample": True, "thresholding": False}
+    scheduler = DDIMScheduler.from_config({**config, **ours, "_class_name": "DDIMScheduler"})
+    assert isinstance(scheduler, DDIMScheduler)
+    return scheduler
