@@ -3,12 +3,11 @@
     python -m benchmarks.acceptance --portraits A.jpg B.png … --audio S.flac … --out FOLDER [OVERRIDES …]
 
 For each video: share of frames in which the detector finds a face (and the distance of its place from the photo's),
-lip aperture (inner lips 13-14 over the distance of the eyes) in speech and in silence as standard deviation and mean
+lip aperture (inner lips 13-14 over the distance of the pupils) in speech and in silence as standard deviation and mean
 speed, the largest difference to the source's own pixels outside the generated square, seconds, peak memory.
 """
 
 import argparse
-import itertools
 import json
 import subprocess
 import sys
@@ -16,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-SILENCE_DB = -35.0  # below the loudest 10 % of the recording
-EYES = ((33, 133), (362, 263))  # outer and inner corners
+from vlogger.evaluation.faces import aperture, follow
+from vlogger.evaluation.silence import speech_by_level
+from vlogger.io_audio import load_audio
+
 BORDER = 8  # pixels at the picture's rim, where nothing is ever generated around a head in the middle
 
 
@@ -36,40 +37,11 @@ def frames_of(path: Path) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
-def landmarks(frames: np.ndarray) -> np.ndarray:
-    """(t, 478, 3) in pixels, nan where the detector finds no face."""
-    from render.landmarks import detect
-
-    rows = np.full((len(frames), 478, 3), np.nan)
-    for row, frame in zip(rows, frames):
-        faces = detect(np.ascontiguousarray(frame))
-        if faces:
-            row[:] = max(faces, key=lambda face: face.side).points
-    return rows
-
-
-def aperture(points: np.ndarray) -> np.ndarray:
-    """(t,) distance of the inner lips over the distance of the eyes' middles."""
-    eyes = [points[:, list(pair), :2].mean(1) for pair in EYES]
-    return np.linalg.norm(points[:, 13, :2] - points[:, 14, :2], axis=1) / np.linalg.norm(eyes[0] - eyes[1], axis=1)
-
-
-def loud(audio: Path, frames: int, fps: float) -> np.ndarray:
-    """(t,) bool: the frame's sound is within SILENCE_DB of the recording's loud parts."""
-    from vlogger.io_audio import load_audio
-
-    sound = load_audio(audio)
-    bounds = (np.arange(frames + 1) / fps * sound.sample_rate).astype(int)
-    pieces = [sound.samples[a:b].numpy() for a, b in itertools.pairwise(bounds)]
-    level = 20 * np.log10(np.array([np.sqrt((piece**2).mean()) if len(piece) else 0 for piece in pieces]) + 1e-6)
-    return level > np.quantile(level, 0.9) + SILENCE_DB
-
-
 def measured(video: Path, audio: Path, every: int) -> dict:
     """The figures of one finished video; the face is looked for in every `every`-th frame."""
     frames = frames_of(video)
-    points = landmarks(frames[::every])
-    speech = loud(audio, len(frames), 24.0)[::every]
+    points = follow(frames[::every])
+    speech = speech_by_level(load_audio(audio), len(frames), 24.0)[::every]
     opened = aperture(points)
     rim = np.concatenate(
         [frames[:, :, :BORDER].reshape(len(frames), -1), frames[:, :, -BORDER:].reshape(len(frames), -1)], 1

@@ -1,7 +1,7 @@
 """Do the lips of finished videos move as the true ones? python -m benchmarks.lip_video CLIPS [--count 12] [--skip 0]
 
 CLIPS: a folder of talking clips (.mp4) of somebody the training has not seen saying these sentences. Each clip's first
-frame speaks the clip's sound; the opening of the lips (MediaPipe 13 to 14 over the distance of the eyes) in made
+frame speaks the clip's sound; the opening of the lips (MediaPipe 13 to 14 over the distance of the pupils) in made
 and true frames is compared by Pearson's r over time, matched and with the next clip's true lips (shuffled); both again
 after subtracting the mean curve of all clips from the made and from the true ones, because the sentences of one corpus
 share their rhythm and a wrong sentence agrees too.
@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.acceptance import aperture, frames_of, landmarks
+from benchmarks.acceptance import frames_of
+from vlogger.evaluation.faces import aperture, follow
+from vlogger.evaluation.lips import correlation, rest
 
 
 def made_frames(vlogger, frames: np.ndarray, clip: Path) -> np.ndarray:
@@ -26,21 +28,6 @@ def made_frames(vlogger, frames: np.ndarray, clip: Path) -> np.ndarray:
     portrait = Portrait(torch.from_numpy(frames[0]).permute(2, 0, 1).contiguous())
     clips = vlogger(portrait, load_audio(clip), size=None, seed=0)
     return np.concatenate([video.frames.permute(0, 2, 3, 1).numpy() for video in clips])
-
-
-def correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Pearson's r over the frames that both have."""
-    count = min(len(first), len(second))
-    first, second = first[:count], second[:count]
-    known = np.isfinite(first) & np.isfinite(second)
-    return float(np.corrcoef(first[known], second[known])[0, 1])
-
-
-def rest(curves: list[np.ndarray]) -> list[np.ndarray]:
-    """The curves without what all of them share; unknown frames stay unknown."""
-    count = min(map(len, curves))
-    common = np.nanmean([curve[:count] for curve in curves], axis=0)
-    return [curve[:count] - common for curve in curves]
 
 
 def summary(made: list[np.ndarray], true: list[np.ndarray]) -> str:
@@ -65,8 +52,8 @@ def main() -> None:
     made, true = [], []
     for clip in tqdm(sorted(arguments.clips.glob("*.mp4"))[arguments.skip :][: arguments.count]):
         frames = frames_of(clip)
-        true.append(aperture(landmarks(frames)))
-        made.append(aperture(landmarks(made_frames(vlogger, frames, clip))))
+        true.append(aperture(follow(frames)))
+        made.append(aperture(follow(made_frames(vlogger, frames, clip))))
         print(clip.stem, f"r {correlation(made[-1], true[-1]):.3f}", flush=True)
     print(f"{len(made)} clips: {summary(made, true)}; without the mean curve {summary(rest(made), rest(true))}")
     print(f"true lips of two clips against each other: {summary(true, true)}")
