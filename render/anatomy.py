@@ -67,6 +67,13 @@ def sunk(body: Body) -> torch.Tensor:
     return depth
 
 
+def kind_is(kind: NDArray, wanted: tuple[int, ...]) -> NDArray[np.bool_]:
+    """kind (...) uint8 -> bool, whether it is one of those wanted."""
+    chosen = np.zeros(256, bool)
+    chosen[list(wanted)] = True
+    return chosen[kind]
+
+
 def eyeballs(body: Body) -> list[tuple[NDArray, float, NDArray]]:
     """Centre (3,) and radius of each eyeball of the template (metres), and the numbers of its vertices."""
     faces = body.faces[body.part_of_face == PARTS.index("eyes")]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from render.halo import depth_inside
 from render.maps import parts_map, surface_map
 from render.mouth import upper_teeth
 from render.rasterize import Fragments, rasterize
-from render.warp import FINE, PhotoView, Warp, areas, farthest_around, warp_photo
+from render.warp import FINE, PhotoView, coarse_grid, facing, farthest_around, warp_photo
 from vlogger.body.parts import PARTS
 from vlogger.body.smplx import Body, personal, pose
 from vlogger.errors import UserError
@@ -67,12 +68,23 @@ class MeshControlSequence:
     def draw(self, motion: Motion) -> Controls:
         """The controls of every frame of a motion."""
         if not len(motion):
-            return no_controls(self.size, motion.fps)
+            return no_controls(0, self.size, motion.fps)
         posed = pose(self.body, self.subject.betas, motion.rotations, motion.expression, motion.translation)
         projected = project(posed.vertices, self.subject.intrinsics)
         projected[..., 2] += self.sunk
-        frames = [draw_frame(self.template, self.view, points, self.size, self.backend) for points in projected]
-        return Controls(*(torch.cat(channel) for channel in zip(*frames)), fps=motion.fps)
+        controls = no_controls(len(motion), self.size, motion.fps)
+        for frame, points in enumerate(projected):
+            self.draw_frame(points, controls[frame : frame + 1])
+        return controls
+
+    def draw_frame(self, projected: Tensor, controls: Controls) -> None:
+        """Fill the controls of one frame; projected (V,3)."""
+        seen = rasterize(projected[None], self.body.faces, self.size, self.size, self.backend)
+        warp = warp_photo(self.view, projected.numpy(), seen.face_id[0].numpy(), seen.bary[0].numpy())
+        controls.surface[:] = surface_map(self.template, seen)
+        controls.parts[:] = parts_map(self.template, seen)
+        controls.warped[0] = torch.from_numpy(warp.warped).movedim(-1, 0)
+        controls.visible[0, 0], controls.moved[0, 0] = torch.from_numpy(warp.visible), torch.from_numpy(warp.moved)
 
 
 def resize_subject(subject: Subject, size: int) -> Subject:
@@ -95,9 +107,10 @@ def photo_view(body: Body, subject: Subject, backend: str) -> PhotoView:
         image=image,
         projected=projected,
         faces=faces,
-        area=areas(projected, faces),
+        front=facing(projected, faces),
         farthest=farthest_around(depth),
         inside=depth_inside(face_id >= 0),
+        coarse_inside=depth_inside(coarsely(face_id >= 0)),
         reach=reach.numpy().astype(np.float32),
         folds=np.isin(kind, (SKIN, LID)),
         looks=looks_of(image, body, projected, scale, face_id, bary),
@@ -132,23 +145,13 @@ def settled(body: Body, subject: Subject, backend: str) -> Body:
     return lowered
 
 
-def draw_frame(body: Body, view: PhotoView, projected: Tensor, size: int, backend: str) -> tuple[Tensor, ...]:
-    """One frame, in the order of `Controls`: surface, parts, warped, visible, moved, each (1, c, h, w).
-
-    body: whose template places are the surface code, the same for everybody.
-    """
-    seen = rasterize(projected[None], body.faces, size, size, backend)
-    warp = warp_photo(view, projected.numpy(), seen.face_id[0].numpy(), seen.bary[0].numpy())
-    return surface_map(body, seen), parts_map(body, seen), *warp_tensors(warp)
+def coarsely(mask: NDArray) -> NDArray[np.bool_]:
+    """A mask (h,w) on the halo's grid: most of a cell."""
+    cells = coarse_grid(len(mask))
+    return cv2.resize(mask.astype(np.float32), (cells, cells), interpolation=cv2.INTER_AREA) >= 0.5
 
 
-def warp_tensors(warp: Warp) -> tuple[Tensor, Tensor, Tensor]:
-    """warped (1,3,h,w), visible (1,1,h,w), moved (1,1,h,w)."""
-    warped = torch.from_numpy(warp.warped).movedim(-1, 0)[None].contiguous()
-    return warped, torch.from_numpy(warp.visible)[None, None], torch.from_numpy(warp.moved)[None, None]
-
-
-def no_controls(size: int, fps: float) -> Controls:
-    """Controls of no frame."""
+def no_controls(frames: int, size: int, fps: float) -> Controls:
+    """Controls that are all 0."""
     channels = (3, len(PARTS), 3, 1, 1)
-    return Controls(*(torch.zeros(0, c, size, size) for c in channels), fps=fps)
+    return Controls(*(torch.zeros(frames, c, size, size) for c in channels), fps=fps)

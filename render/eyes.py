@@ -10,7 +10,8 @@ IRIS, PUPIL = 0.35, 0.13  # radians about the eye's axis: 5.9 mm and 2.2 mm on a
 EDGE = 0.06  # radians over which they end
 WHITE = np.array([0.82, 0.80, 0.78], np.float32)  # of the eyes, where a photo shows none
 TRUST = 30  # pixels of white that count as much as this prior
-LID_SHADOW = 0.003  # metres next to the lids that lie in their shadow
+SHADE = 0.82  # of the brightest white that an eye has on average, under its lashes
+LID_SHADOW = 0.004  # metres next to the lids that lie in their shadow
 
 
 def white_of(image: NDArray, kind: NDArray, local: NDArray) -> NDArray:
@@ -50,6 +51,6 @@ def draw_eyes(local: NDArray, from_lids: NDArray, white: NDArray, iris: NDArray)
     """Colours (n,3): local (n,3) directions, from_lids (n,) metres to the lids in the picture."""
     angle = angle_from_axis(local)
     in_iris, in_pupil = (1 - smoothstep((angle - edge) / EDGE + 0.5) for edge in (IRIS, PUPIL))
-    colour = white + in_iris[:, None] * (iris - white)
+    colour = SHADE * white + in_iris[:, None] * (iris - SHADE * white)
     colour = colour * (1 - 0.85 * in_pupil[:, None])
-    return colour * (0.6 + 0.4 * smoothstep(from_lids / LID_SHADOW))[:, None]
+    return colour * (0.5 + 0.5 * smoothstep(from_lids / LID_SHADOW))[:, None]

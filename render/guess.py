@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render import eyes, mouth
-from render.anatomy import EYE, HIDDEN, LID, LIPS, MOUTH, SINK, SKIN, UPPER, kinds, lid_shares, local_places
+from render.anatomy import EYE, HIDDEN, LID, LIPS, MOUTH, SINK, SKIN, UPPER, kind_is, kinds, lid_shares, local_places
 from render.halo import smoothstep
+from render.mouth import Box
 from vlogger.body.smplx import Body
 
 GUESSED = 0.5  # of `Controls.visible`
@@ -31,14 +32,15 @@ SOFT = 0.6  # pixels (standard deviation) by which drawn edges are softened
 
 @dataclass(frozen=True)
 class Looks:
-    """A subject's hidden surfaces. faces (F,3); kind (F,), local (V,3), lids (V,2) as in `render.anatomy`, lid_lengths
-    (2,) in the photo; lips (n,) numbers of the lips' vertices; scale pixels per metre; tones, iris (3,) colours; mouth:
-    what the photo shows of it."""
+    """A subject's hidden surfaces. faces (F,3); kind (F,), local (V,3) as in `render.anatomy`; plates (V,2), lid_ends:
+    parts of the lids, lid_lengths (2,) in the photo; lips (n,) numbers of the lips' vertices; scale pixels per metre;
+    tones, iris (3,) colours; mouth: what the photo shows of it."""
 
     faces: NDArray
     kind: NDArray
     local: NDArray
-    lids: NDArray
+    plates: NDArray
+    lid_ends: list[tuple[NDArray, NDArray]]
     lid_lengths: NDArray
     lips: NDArray
     scale: float
@@ -51,7 +53,7 @@ def looks_of(image: NDArray, body: Body, projected: NDArray, scale: float, face_
     """Read off the photo (h,w,3), of which face_id (h,w) and bary (h,w,3) say what it shows of the body; projected
     (V,3): that body."""
     faces, kind, local, lids = body.faces.numpy(), kinds(body), local_places(body), lid_shares(body)
-    shown = kinds_seen(kind, face_id)
+    ends, shown = lid_ends(lids), kinds_seen(kind, face_id)
     places = interpolated(local, faces, np.maximum(face_id, 0), bary)
     white = eyes.white_of(image, shown, places)
     pale = mouth.toothlike(image, shown)
@@ -59,8 +61,9 @@ def looks_of(image: NDArray, body: Body, projected: NDArray, scale: float, face_
         faces=faces,
         kind=kind,
         local=local,
-        lids=lids,
-        lid_lengths=lid_lengths(lids, projected),
+        plates=lid_plates(lids),
+        lid_ends=ends,
+        lid_lengths=lid_lengths(ends, projected),
         lips=np.unique(faces[kind == LIPS]),
         scale=scale,
         tones=mouth.Tones(white, tooth_of(image[pale & (shown == UPPER)], white), lip_of(image[shown == LIPS], white)),
@@ -93,32 +96,42 @@ def interpolated(values: NDArray, faces: NDArray, face_id: NDArray, bary: NDArra
 
 
 def closing(looks: Looks, projected: NDArray) -> NDArray[np.float32]:
-    """(V,) in [0,1]: how far each point of the upper lids has come out of the fold that hides it while the eye is open;
-    not their edges, which keep their lashes. projected (V,3): all vertices in the frame."""
-    longer = lid_lengths(looks.lids, projected) / np.maximum(looks.lid_lengths, 1e-6)
-    plate = smoothstep((looks.lids - PLATE[0]) / 0.1) * (1 - smoothstep((looks.lids - PLATE[1]) / 0.1))
-    return plate @ smoothstep((longer - CLOSING[0]) / (CLOSING[1] - CLOSING[0])).astype(np.float32)
+    """(2,) in [0,1]: how far the plate of each upper lid has come out of the fold that hides it while the eye is open.
+    projected (V,3): all vertices in the frame."""
+    longer = lid_lengths(looks.lid_ends, projected) / np.maximum(looks.lid_lengths, 1e-6)
+    return smoothstep((longer - CLOSING[0]) / (CLOSING[1] - CLOSING[0])).astype(np.float32)
 
 
-def lid_lengths(lids: NDArray, projected: NDArray) -> NDArray:
-    """(2,) pixels from the crease of each upper lid to its edge; lids (V,2) as `anatomy.lid_shares`."""
-    ends = [((lids > low) & (lids < high)).astype(np.float32) for low, high in (CREASE, EDGE)]
-    crease, edge = (weight.T @ projected[:, :2] / np.maximum(weight.sum(0), 1)[:, None] for weight in ends)
-    return np.linalg.norm(edge - crease, axis=1)
+def lid_ends(lids: NDArray) -> list[tuple[NDArray, NDArray]]:
+    """Numbers of the vertices in the crease and at the edge of each upper lid; lids (V,2): `anatomy.lid_shares`."""
+    return [
+        (np.flatnonzero((lid > CREASE[0]) & (lid < CREASE[1])), np.flatnonzero((lid > EDGE[0]) & (lid < EDGE[1])))
+        for lid in lids.T
+    ]
+
+
+def lid_lengths(ends: list[tuple[NDArray, NDArray]], projected: NDArray) -> NDArray:
+    """(2,) pixels from the crease of each upper lid to its edge, 0 for a body without."""
+    lengths = np.zeros(2)
+    for side, (crease, edge) in enumerate(ends):
+        if len(crease) and len(edge):
+            lengths[side] = np.linalg.norm(projected[edge, :2].mean(0) - projected[crease, :2].mean(0))
+    return lengths
+
+
+def lid_plates(lids: NDArray) -> NDArray:
+    """(V,2) in [0,1]: 1 between the crease of each upper lid and its edge, which keeps its lashes."""
+    return smoothstep((lids - PLATE[0]) / 0.1) * (1 - smoothstep((lids - PLATE[1]) / 0.1))
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a frame shows: kind, face_id (h,w), bary (h,w,3); of all vertices projected (V,3) and `closing` (V,)."""
+    """What a part of a frame shows: kind, face_id (h,w), bary (h,w,3); and all vertices, projected (V,3)."""
 
     kind: NDArray
     face_id: NDArray
     bary: NDArray
     projected: NDArray
-    closing: NDArray
-
-    def __getitem__(self, box: tuple[slice, slice]) -> "Seen":
-        return Seen(self.kind[box], self.face_id[box], self.bary[box], self.projected, self.closing)
 
     def at(self, values: NDArray, faces: NDArray, chosen: NDArray) -> NDArray:
         """Values (V,c) of the vertices at the n chosen pixels (h,w): (n,c)."""
@@ -128,24 +141,25 @@ class Seen:
 def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) -> None:
     """Fill warped (h,w,3) and visible (h,w) in place, where visible is 0 and something of `HIDDEN` is shown, and where
     a lid closes: what the photo has of its plate is too narrow to be stretched."""
-    alpha = np.where(np.isin(seen.kind, HIDDEN), 1 - visible, 0)
-    lids = np.nonzero((seen.kind == LID) & (visible == 1))
-    alpha[lids] = (seen.closing[looks.faces[seen.face_id[lids]]] * seen.bary[lids]).sum(1)
+    alpha = np.where(kind_is(seen.kind, HIDDEN), 1 - visible, 0).astype(np.float32)
+    closed = closing(looks, seen.projected)
+    if closed.any():
+        lids = seen.kind == LID
+        shown = lids & (visible == 1)
+        alpha[shown] = seen.at(looks.plates, looks.faces, shown) @ closed
+        alpha = np.where(lids, cv2.GaussianBlur(alpha * lids, (0, 0), SOFT_LIDS * looks.scale), alpha)
     if alpha.any():
-        box = around(alpha > 0, MARGIN * looks.scale)
-        lid, near = seen.kind[box] == LID, alpha[box].astype(np.float32)
-        near = np.where(lid, cv2.GaussianBlur(near * lid, (0, 0), SOFT_LIDS * looks.scale), near)
-        blend_in(looks, seen[box], near, warped[box], visible[box])
+        blend_in(looks, seen, alpha, warped, visible)
 
 
 def blend_in(looks: Looks, seen: Seen, alpha: NDArray, warped: NDArray, visible: NDArray) -> None:
     """Mix what is drawn into warped with weights alpha (h,w) in [0,1], in place."""
     known, drawn = (visible == 1) & (alpha == 0), warped.copy()
     for group, draw in ((MOUTH, _mouth), ((EYE,), _eyes)):
-        chosen = (alpha > 0) & np.isin(seen.kind, group)
+        chosen = (alpha > 0) & kind_is(seen.kind, group)
         if chosen.any():
             drawn[chosen] = draw(looks, seen, chosen)
-    opened = (alpha > 0) & np.isin(seen.kind, MOUTH)
+    opened = (alpha > 0) & kind_is(seen.kind, MOUTH)
     seam = dark_seam(warped, known & (seen.kind == LIPS), opened, SEAM * looks.scale)
     alpha, known = np.maximum(alpha, seam), known & ~seam
     for kind, lender in ((LID, SKIN), (LIPS, LIPS)):
@@ -173,9 +187,17 @@ def nearby(warped: NDArray, lends: NDArray, wanted: NDArray, sigma: float) -> ND
     usual = max(float(np.median(luma[lends])), 1e-3) if lends.any() else 1.0
     weight = lends * np.exp(-(((luma / usual - 1) / USUAL) ** 2))
     sums = np.dstack([warped * weight[..., None], weight]).astype(np.float32)
-    near, far = (cv2.GaussianBlur(sums, (0, 0), s) for s in (sigma, 3 * sigma))
+    near, far = (blurred(sums, s) for s in (sigma, 3 * sigma))
     total = (near + 0.02 * far)[wanted]
     return total[:, :3] / np.maximum(total[:, 3:], 1e-6)
+
+
+def blurred(image: NDArray, sigma: float) -> NDArray:
+    """A Gaussian blur (h,w,c); a wide one on a coarser grid."""
+    step = max(1, int(sigma / 1.5))
+    height, width = image.shape[:2]
+    small = cv2.resize(image, (-(-width // step), -(-height // step)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / step), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _mouth(looks: Looks, seen: Seen, chosen: NDArray) -> NDArray:
@@ -201,10 +223,11 @@ def softened(picture: NDArray, known: NDArray) -> NDArray:
     return blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-6)
 
 
-def around(mask: NDArray, margin: float) -> tuple[slice, slice]:
-    """The rows and columns that hold the mask (h,w) with a margin in pixels."""
+def around(mask: NDArray, margin: float) -> Box | None:
+    """The rows and columns that hold the mask (h,w) with a margin in pixels; None if it is empty."""
     reach = int(np.ceil(margin))
-    return tuple(  # pyright: ignore[reportReturnType]
-        slice(max(0, int(line[0]) - reach), int(line[-1]) + reach + 1)
-        for line in (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    )
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    top, left = max(0, int(rows[0]) - reach), max(0, int(columns[0]) - reach)
+    return slice(top, int(rows[-1]) + reach + 1), slice(left, int(columns[-1]) + reach + 1)

@@ -38,10 +38,10 @@ def add_halo(field: NDArray, body: NDArray, seen: NDArray, reach: NDArray, photo
     lent = outline_to_outline(field, rim, inside, photo_inside)
     whole = spread(np.dstack([lent, reach]), weight.astype(np.float32))
     distance = cv2.distanceTransform(1 - body.astype(np.uint8), cv2.DIST_L2, 5) - 0.5
-    length = cv2.magnitude(whole[..., 0], whole[..., 1])
-    width = 1.5 * np.maximum(whole[..., 2], NO_FOLD * length)
+    far = length(whole)
+    width = 1.5 * np.maximum(whole[..., 2], NO_FOLD * far)
     unit = len(field) / 128
-    share = (1 - smoothstep(distance / np.maximum(width, 1e-3))) * smoothstep((length / unit - REST) / (GO - REST))
+    share = (1 - smoothstep(distance / np.maximum(width, 1e-3))) * smoothstep((far / unit - REST) / (GO - REST))
     return np.where(body[..., None], field, whole[..., :2] * share[..., None])
 
 
@@ -110,6 +110,11 @@ def inverse_distance(cells):
             for c in range(channels):
                 filled[y, x, c] /= max(total, 1e-30)
     return filled
+
+
+def length(field: NDArray) -> NDArray:
+    """(h,w,2+) -> (h,w): of the first two components. (Not by OpenCV, whose last bit depends on memory addresses.)"""
+    return np.sqrt(field[..., 0] * field[..., 0] + field[..., 1] * field[..., 1])
 
 
 def smoothstep(x: NDArray) -> NDArray:

@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from render.anatomy import LIPS, LOWER, MOUTH, TONGUE, UPPER
+from render.anatomy import LIPS, LOWER, MOUTH, TONGUE, UPPER, kind_is
 from render.halo import smoothstep
+
+Box = tuple[slice, slice]  # rows and columns of a picture
 
 GUM, FLESH, DARK = (0.66, 0.36, 0.34), (0.66, 0.36, 0.35), (0.30, 0.10, 0.10)  # sRGB under a white light of 1
 ENAMEL = (1.0, 0.97, 0.90)  # of a tooth, relative to the white of the eyes
@@ -38,7 +40,7 @@ class MouthPhoto:
 
 def mouth_photo(image: NDArray, kind: NDArray, scale: float) -> MouthPhoto:
     """image (h,w,3) in [0,1], kind (h,w) of what the body shows at each pixel, scale: pixels per metre."""
-    inner = np.isin(kind, MOUTH)
+    inner = kind_is(kind, MOUTH)
     size = 2 * max(1, round(OPEN * scale)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     wide = cv2.morphologyEx(inner.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0
@@ -49,7 +51,7 @@ def mouth_photo(image: NDArray, kind: NDArray, scale: float) -> MouthPhoto:
 
 def toothlike(image: NDArray, kind: NDArray) -> NDArray:
     """(h,w) bool: pixels inside the lips that are paler than the lips, one to the next."""
-    inner, lips = np.isin(kind, MOUTH), kind == LIPS
+    inner, lips = kind_is(kind, MOUTH), kind == LIPS
     if not inner.any() or not lips.any():
         return np.zeros(kind.shape, bool)
     lab = cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2LAB)
@@ -76,19 +78,23 @@ def lip_distance(kind: NDArray) -> tuple[NDArray, NDArray]:
     return distance, flat[label]
 
 
-def lend_lips(field: NDArray, seen: NDArray, kind: NDArray, photo: MouthPhoto) -> None:
+def lend_lips(field: NDArray, seen: NDArray, kind: NDArray, photo: MouthPhoto, box: Box) -> None:
     """Changes field (h,w,2) and seen (h,w) of pixels inside the lips: what the photo does not show there is unseen,
-    unless it continues the lips: no farther from them here than in the photo, the photo's closed lips are read."""
-    rows, columns = np.nonzero(np.isin(kind, MOUTH))
+    unless it continues the lips: no farther from them here than in the photo, the photo's closed lips are read.
+
+    box: rows and columns that hold the mouth and its lips.
+    """
+    field, seen, kind, (top, left) = field[box], seen[box], kind[box], (box[0].start, box[1].start)
+    rows, columns = np.nonzero(kind_is(kind, MOUTH))
     if not len(rows):
         return
-    seen[rows, columns] *= _at(photo.shown, field[rows, columns], rows, columns)
+    seen[rows, columns] *= _at(photo.shown, field[rows, columns], rows + top, columns + left)
     rows, columns = (axis[seen[rows, columns] == 0] for axis in (rows, columns))
     distance, lip = (values[rows, columns] for values in lip_distance(kind))
-    lent, gap = field.reshape(-1, 2)[lip], photo.gap
-    there = _at(gap, lent, rows, columns)
-    close = (there > 0) & (distance <= there + 0.5) & (seen.ravel()[lip] > 0)
-    field[rows[close], columns[close]] = lent[close]
+    lip = np.unravel_index(lip, kind.shape)
+    there = _at(photo.gap, field[lip], rows + top, columns + left)
+    close = (there > 0) & (distance <= there + 0.5) & (seen[lip] > 0)
+    field[rows[close], columns[close]] = field[lip][close]
     seen[rows[close], columns[close]] = 1.0
 
 

@@ -6,14 +6,16 @@ there. Arrays are numpy, (h, w, ...), float32; displacements point from the new 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from render.guess import Looks, Seen, closing, draw_guesses, kinds_seen
-from render.halo import add_halo, depth_inside, smoothstep
+from render.anatomy import HIDDEN, kind_is
+from render.guess import MARGIN, NOTHING, Looks, Seen, around, draw_guesses
+from render.halo import add_halo, depth_inside, length, smoothstep
 from render.mouth import lend_lips
 
 FINE = 3  # the photo's depth buffer has FINE x FINE samples per pixel; odd, so that one lies on the pixel's centre
@@ -23,6 +25,8 @@ STILL, MOVING = 0.15, 0.6  # displacement below which nothing is repainted, abov
 GROW, SOFT, BORDER = 3.0, 1.2, 6.0  # of the repainted region: margin, blur, distance to the frame's edge (same)
 HIDDEN_NEAR = 10.0  # a newly uncovered pixel counts as moved when something within this distance moved (same)
 SLIP = 1.5  # how well outlines are known: the halo may read this far inside the photo's body (same)
+WIDER = 1.2  # pixels of the photo beyond which a pixel's footprint is sampled more than once
+HALO_GRID = 128  # cells to a side on which the halo is made
 FAR = 1e9
 
 
@@ -30,18 +34,19 @@ FAR = 1e9
 class PhotoView:
     """The photo and the body as the photo shows it: everything that does not depend on the frame.
 
-    image (h,w,3) in [0,1]; projected (V,3) u, v, depth; faces (F,3); area (F,) `areas` of its faces;
+    image (h,w,3) in [0,1]; projected (V,3) u, v, depth; faces (F,3); front (F,) bool, which side it shows of each face;
     farthest (3h,3w) metres, the greatest depth seen around each fine sample; inside (h,w) distance of body pixels to
-    the outline; reach (F,) the halo's width around each face; folds (F,) bool: skin that may fold (not
-    lips, eyes, mouth); looks: of what the photo hides. Lengths in pixels.
+    the outline, coarse_inside the same on the halo's grid; reach (F,) the halo's width around each face; folds (F,)
+    bool: skin that may fold (not lips, eyes, mouth); looks: of what the photo hides. Lengths in pixels.
     """
 
     image: NDArray
     projected: NDArray
     faces: NDArray
-    area: NDArray
+    front: NDArray
     farthest: NDArray
     inside: NDArray
+    coarse_inside: NDArray
     reach: NDArray
     folds: NDArray
     looks: Looks
@@ -67,18 +72,16 @@ def farthest_around(depth: NDArray) -> NDArray:
 
 def warp_photo(view: PhotoView, projected: NDArray, face_id: NDArray, bary: NDArray) -> Warp:
     """The photo as the body in a new pose shows it: projected (V,3) and what each pixel sees, (h,w) and (h,w,3)."""
-    area = areas(projected, view.faces)
-    same_side = area * view.area > 0
-    field, seen = body_field(face_id, bary, view.faces, view.projected, same_side, view.farthest, view.folds)
-    kind = kinds_seen(view.looks.kind, face_id)
-    lend_lips(field, seen, kind, view.looks.mouth)
+    field, seen, kind = body_field(face_id, bary, projected, view)
+    box = around(kind_is(kind, HIDDEN), MARGIN * view.looks.scale)
+    if box is not None:
+        lend_lips(field, seen, kind, view.looks.mouth, box)
     slip = SLIP * len(field) / 128
     body = solid(face_id >= 0, seen, slip)
-    reach = view.reach[np.maximum(face_id, 0)]
-    field = add_halo(field, body, seen, reach, view.inside)
-    warped, visible = read_photo(view.image, field, view.inside, body, np.where(body, seen, 1).astype(np.float32), slip)
-    drawn = Seen(kind, face_id, bary, projected, closing(view.looks, projected))
-    draw_guesses(view.looks, drawn, warped, visible)
+    field = with_halo(field, body, seen, view.reach[np.maximum(face_id, 0)], view.coarse_inside)
+    warped, visible = read_photo(view.image, field, view.inside, body, seen, slip)
+    if box is not None:
+        draw_guesses(view.looks, Seen(kind[box], face_id[box], bary[box], projected), warped[box], visible[box])
     return Warp(field, warped, visible, moved_mask(field, (visible == 1).astype(np.float32)))
 
 
@@ -90,27 +93,37 @@ def solid(body: NDArray, seen: NDArray, slip: float) -> NDArray:
     return body & ((seen > 0) | (depth_inside(body) > slip))
 
 
-def areas(projected: NDArray, faces: NDArray) -> NDArray:
-    """(F,) twice the projected area of each face in pixels^2; its sign tells which side is seen."""
+def facing(projected: NDArray, faces: NDArray) -> NDArray[np.bool_]:
+    """(F,) which side of each face is seen (the sign of its projected area)."""
     a, b, c = (projected[faces[:, k], :2] for k in range(3))
-    return (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
+    return (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) > (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
 
 
-@numba.njit(cache=True, nogil=True)
-def body_field(face_id, bary, faces, photo, same_side, farthest, folds):
-    """Displacement (h,w,2) of the body's pixels (0 elsewhere) and whether the photo shows their skin (h,w) 0 or 1.
+def body_field(
+    face_id: NDArray, bary: NDArray, projected: NDArray, view: PhotoView
+) -> tuple[NDArray, NDArray, NDArray[np.uint8]]:
+    """Displacement (h,w,2) of the body's pixels (0 elsewhere), whether the photo shows their skin (h,w) 0 or 1, and
+    their kind (h,w) as in `render.anatomy` (NOTHING elsewhere).
 
     Shown: inside the photo, the face turned the same way as now, and nothing nearer there; or hardly hidden in a fold.
     """
-    height, width = face_id.shape
+    shape = face_id.shape
+    field, seen = np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32)
+    kind = np.full(shape, NOTHING, np.uint8)
+    told = (view.faces, view.projected, view.front, view.farthest, view.folds, view.looks.kind)
+    _body_field(face_id, bary, projected, *told, field, seen, kind)
+    return field, seen, kind
+
+
+@numba.njit(cache=True, nogil=True)
+def _body_field(face_id, bary, now, faces, photo, front, farthest, folds, kind_of_face, field, seen, kind):
     fine_h, fine_w = farthest.shape
-    field = np.zeros((height, width, 2), np.float32)
-    seen = np.zeros((height, width), np.float32)
-    for y in range(height):
-        for x in range(width):
+    for y in range(face_id.shape[0]):
+        for x in range(face_id.shape[1]):
             f = face_id[y, x]
             if f < 0:
                 continue
+            kind[y, x] = kind_of_face[f]
             u, v, w = 0.0, 0.0, 0.0
             for k in range(3):
                 i = faces[f, k]
@@ -123,51 +136,124 @@ def body_field(face_id, bary, faces, photo, same_side, farthest, folds):
             fx, fy = int(np.floor(u * FINE)), int(np.floor(v * FINE))
             if 0 <= fx < fine_w and 0 <= fy < fine_h:
                 behind = w - farthest[fy, fx]
-                if (same_side[f] and behind <= DEPTH_TOLERANCE) or (folds[f] and abs(behind) <= FOLD_TOLERANCE):
+                shown = behind <= DEPTH_TOLERANCE and _front(now, faces[f]) == front[f]
+                if shown or (folds[f] and abs(behind) <= FOLD_TOLERANCE):
                     seen[y, x] = 1.0
-    return field, seen
 
 
 @numba.njit(cache=True, nogil=True)
-def read_photo(image, field, inside, body, seen, slip):
+def _front(points, face):
+    """`facing` of one face (3,)."""
+    i, j, k = face
+    one_x, one_y = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1]
+    two_x, two_y = points[k, 0] - points[i, 0], points[k, 1] - points[i, 1]
+    return one_x * two_y > two_x * one_y
+
+
+def with_halo(field: NDArray, body: NDArray, seen: NDArray, reach: NDArray, coarse_inside: NDArray) -> NDArray:
+    """`halo.add_halo` on a grid of about `HALO_GRID` cells, as the halo is smooth; the body keeps its own field."""
+    if not body.any() or not field.any():
+        return field
+    cells = len(coarse_inside)
+    step = len(field) // cells
+    if step == 1:
+        return add_halo(field, body, seen, reach, coarse_inside)
+    mean = np.zeros((cells, cells, 5), np.float32)
+    _cell_means(field, body, seen, reach, step, mean)
+    coarse_body = mean[..., 4] >= 0.5
+    coarse = np.where(coarse_body[..., None], mean[..., :2] / step, 0)
+    whole = add_halo(coarse, coarse_body, mean[..., 2], mean[..., 3] / step, coarse_inside)
+    around_body = cv2.resize(step * whole, field.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    around_body[body] = field[body]
+    return around_body
+
+
+@numba.njit(cache=True, nogil=True)
+def _cell_means(field, body, seen, reach, step, mean):
+    """Into mean (n,n,5): over each step x step cell, field, seen and reach of the body's pixels, and their share."""
+    for y in range(len(body)):
+        for x in range(len(body)):
+            if body[y, x]:
+                cell = mean[y // step, x // step]
+                cell[0] += field[y, x, 0]
+                cell[1] += field[y, x, 1]
+                cell[2] += seen[y, x]
+                cell[3] += reach[y, x]
+                cell[4] += 1
+    for y in range(len(mean)):
+        for x in range(len(mean)):
+            for c in range(4):
+                mean[y, x, c] /= max(mean[y, x, 4], 1)
+            mean[y, x, 4] /= step * step
+
+
+def coarse_grid(size: int) -> int:
+    """How many cells to a side the halo of a picture of `size` pixels has: a whole number of pixels each."""
+    step = max(1, round(size / HALO_GRID))
+    return size // step if size % step == 0 else size
+
+
+def read_photo(image: NDArray, field: NDArray, inside: NDArray, body: NDArray, seen: NDArray, slip: float):
     """The photo's colours (h,w,3) at pixel + field, 0 where unknown, and what is known (h,w).
 
     Unknown: skin that the photo does not show, and halo pixels that would read the photo's body deeper than `slip`.
     """
-    height, width = body.shape
-    warped = np.zeros((height, width, 3), np.float32)
-    visible = np.zeros((height, width), np.float32)
-    for y in range(height):
-        for x in range(width):
-            u, v = x + field[y, x, 0], y + field[y, x, 1]
-            row = min(max(int(np.floor(v + 0.5)), 0), height - 1)
-            column = min(max(int(np.floor(u + 0.5)), 0), width - 1)
-            if seen[y, x] == 0.0 or (not body[y, x] and inside[row, column] > slip):
-                continue
-            visible[y, x] = 1.0
-            half_x = _half_footprint(field, y, x, 0)
-            half_y = _half_footprint(field, y, x, 1)
-            taps = 4 if half_x > 0.0 or half_y > 0.0 else 1
-            for k in range(taps):
-                du = half_x if k % 2 else -half_x
-                dv = half_y if k // 2 else -half_y
-                _add_bilinear(image, v + dv, u + du, 1.0 / taps, warped[y, x])
+    warped, visible = np.zeros((*body.shape, 3), np.float32), np.zeros(body.shape, np.float32)
+    _read_photo(image, field, inside, body, seen, slip, warped, visible)
     return warped, visible
 
 
 @numba.njit(cache=True, nogil=True)
-def _half_footprint(field, y, x, axis):
-    """Half of how much wider than a pixel (along u: axis 0, along v: 1) the pixel's footprint in the photo is."""
+def _read_photo(image, field, inside, body, seen, slip, warped, visible):
+    height, width = body.shape
+    for y in range(height):
+        for x in range(width):
+            dx, dy = field[y, x, 0], field[y, x, 1]
+            u, v = x + dx, y + dy
+            if body[y, x]:
+                if seen[y, x] == 0.0:
+                    continue
+            elif dx != 0.0 or dy != 0.0:
+                row = min(max(int(np.floor(v + 0.5)), 0), height - 1)
+                column = min(max(int(np.floor(u + 0.5)), 0), width - 1)
+                if inside[row, column] > slip:
+                    continue
+            elif inside[y, x] > slip:
+                continue
+            visible[y, x] = 1.0
+            if dx == 0.0 and dy == 0.0:
+                for c in range(3):
+                    warped[y, x, c] = image[y, x, c]
+                continue
+            half_x, half_y = _half_footprint(field, y, x)
+            if half_x == 0.0 and half_y == 0.0:
+                _add_bilinear(image, v, u, np.float32(1.0), warped[y, x])
+                continue
+            for k in range(4):
+                du = half_x if k % 2 else -half_x
+                dv = half_y if k // 2 else -half_y
+                _add_bilinear(image, v + dv, u + du, np.float32(0.25), warped[y, x])
+
+
+@numba.njit(cache=True, nogil=True)
+def _half_footprint(field, y, x):
+    """Half of how much wider than a pixel the pixel's footprint in the photo is, along u and along v."""
     height, width = field.shape[:2]
     x0, x1, y0, y1 = max(x - 1, 0), min(x + 1, width - 1), max(y - 1, 0), min(y + 1, height - 1)
-    along_x = (field[y, x1, axis] - field[y, x0, axis]) / (x1 - x0)
-    along_y = (field[y1, x, axis] - field[y0, x, axis]) / (y1 - y0)
-    if axis == 0:
-        along_x += 1.0
-    else:
-        along_y += 1.0
-    extent = np.sqrt(along_x * along_x + along_y * along_y)
-    return 0.25 * (extent - 1.0) if 1.0 < extent < 3.0 else 0.0
+    step_x, step_y = np.float32(1.0) / (x1 - x0), np.float32(1.0) / (y1 - y0)
+    ux = np.float32(1.0) + (field[y, x1, 0] - field[y, x0, 0]) * step_x
+    uy = (field[y1, x, 0] - field[y0, x, 0]) * step_y
+    vx = (field[y, x1, 1] - field[y, x0, 1]) * step_x
+    vy = np.float32(1.0) + (field[y1, x, 1] - field[y0, x, 1]) * step_y
+    return _half_excess(ux * ux + uy * uy), _half_excess(vx * vx + vy * vy)
+
+
+@numba.njit(cache=True, nogil=True)
+def _half_excess(squared):
+    """Half of what an extent, given its square, has beyond a pixel; none beyond three pixels (a jump of the field)."""
+    if WIDER * WIDER < squared < 9.0:
+        return np.float32(0.25) * (np.sqrt(squared) - np.float32(1.0))
+    return np.float32(0.0)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -176,11 +262,11 @@ def _add_bilinear(image, row, column, weight, out):
     height, width = image.shape[:2]
     row, column = min(max(row, 0.0), height - 1.0), min(max(column, 0.0), width - 1.0)
     y0, x0 = min(int(row), height - 2), min(int(column), width - 2)
-    fy, fx = row - y0, column - x0
+    fy, fx = np.float32(row - y0), np.float32(column - x0)
     for c in range(3):
-        top = image[y0, x0, c] * (1 - fx) + image[y0, x0 + 1, c] * fx
-        bottom = image[y0 + 1, x0, c] * (1 - fx) + image[y0 + 1, x0 + 1, c] * fx
-        out[c] += weight * (top * (1 - fy) + bottom * fy)
+        top = image[y0, x0, c] + (image[y0, x0 + 1, c] - image[y0, x0, c]) * fx
+        bottom = image[y0 + 1, x0, c] + (image[y0 + 1, x0 + 1, c] - image[y0 + 1, x0, c]) * fx
+        out[c] += weight * (top + (bottom - top) * fy)
 
 
 def moved_mask(field: NDArray, visible: NDArray) -> NDArray:
@@ -190,14 +276,15 @@ def moved_mask(field: NDArray, visible: NDArray) -> NDArray:
     much as something near them moves.
     """
     unit = len(field) / 128
-    distance = np.hypot(field[..., 0], field[..., 1])
+    distance = length(field)
     if distance.max() <= STILL * unit:
         return np.zeros_like(visible)
-    near = grey_dilate(distance, HIDDEN_NEAR * unit)
-    raw = np.maximum(_motion(distance, unit), (1 - visible) * _motion(near, unit))
-    sigma = SOFT * unit
-    soft = cv2.GaussianBlur(grey_dilate(raw, GROW * unit), (0, 0), sigma)
-    return (soft * border_fade(visible.shape[0], visible.shape[1], BORDER * unit)).astype(np.float32)
+    raw = _motion(distance, unit)
+    if visible.min() < 1:
+        near = grey_dilate(distance, HIDDEN_NEAR * unit)
+        raw = np.maximum(raw, (1 - visible) * _motion(near, unit))
+    soft = cv2.GaussianBlur(grey_dilate(raw, GROW * unit), (0, 0), SOFT * unit)
+    return soft * border_fade(visible.shape[0], visible.shape[1], BORDER * unit)
 
 
 def _motion(distance: NDArray, unit: float) -> NDArray:
@@ -210,7 +297,8 @@ def grey_dilate(values: NDArray, radius: float) -> NDArray:
     return cv2.dilate(values.astype(np.float32), np.ones((size, size), np.uint8))
 
 
+@lru_cache(maxsize=4)
 def border_fade(height: int, width: int, reach: float) -> NDArray:
     """(h,w): exactly 0 on the outermost pixels, 1 from `reach` inwards."""
-    y, x = (np.minimum(np.arange(n), np.arange(n)[::-1]) for n in (height, width))
-    return smoothstep(np.minimum(y[:, None], x[None, :]) / reach)
+    y, x = (np.minimum(np.arange(n), np.arange(n)[::-1]).astype(np.float32) for n in (height, width))
+    return smoothstep(np.minimum(y[:, None], x[None, :]) / reach).astype(np.float32)

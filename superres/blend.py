@@ -29,9 +29,10 @@ def factor_of(small: Tensor, large: Tensor) -> int:
     return large.shape[-1] // small.shape[-1]
 
 
-def certain(visible: Tensor) -> Tensor:
-    """`Controls.visible` -> 1 where the warp has the photo's own colours, else 0: a guess has no detail to add."""
-    return (visible > 0.75).to(visible.dtype)
+def has_colour(visible: Tensor) -> Tensor:
+    """`Controls.visible` -> 1 where the warp has a colour, else 0: the photo's own, or a guess of the body model, whose
+    edges (teeth, lips, lids) are sharper than the small video's and believed as far as the two agree (`trust`)."""
+    return (visible > 0.25).to(visible.dtype)
 
 
 def known_mean(warped: Tensor, visible: Tensor, small: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from superres.blend import SCALE, blend, certain, enlarge, shrink
+from superres.blend import SCALE, blend, enlarge, has_colour, shrink
 from superres.degrade import Degradation
 from vlogger.body.parts import PARTS
 from vlogger.diffusion.batch import Batch
@@ -133,7 +133,7 @@ def read(source: Source, places: list[Place]) -> dict[str, Tensor]:
     target, warped, visible = (
         torch.stack([cut(name, place) for place in places]).float() / 255 for name in ("target", "warped", "visible")
     )
-    visible = certain(visible)
+    visible = has_colour(visible)
     parts = torch.stack([cut("parts", place) for place in places]).unsqueeze(2)
     delicate = torch.isin(parts, torch.tensor(DELICATE, dtype=torch.uint8)).float()
     target, known, visible, delicate = (shrink(x, source.shrink) for x in (target, warped * visible, visible, delicate))

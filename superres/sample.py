@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor
 
-from superres.blend import SCALE, certain, enlarge
+from superres.blend import SCALE, enlarge, has_colour
 from superres.network import Sharpener
 from vlogger.diffusion.precision import autocast
 from vlogger.diffusion.sampling import Condition, sample
@@ -54,7 +54,7 @@ class DiffusionUpscale:
 
     def sharpen(self, frames: Tensor, controls: Controls, noise: Tensor) -> Tensor:
         """frames (t 3 h w uint8), noise (t 3 H W) -> (t 3 H W uint8)."""
-        condition = {"small": frames.float() / 255, "warped": controls.warped, "visible": certain(controls.visible)}
+        condition = {"small": frames.float() / 255, "warped": controls.warped, "visible": has_colour(controls.visible)}
         told = self.network.prepare({name: value[None] for name, value in condition.items()})
         residual = sample(self.denoise, self.scheduler, noise[None], told, self.steps)
         return to_uint8(255 * (told["blend"] + SCALE * residual)[0])

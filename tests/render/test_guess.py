@@ -8,7 +8,7 @@ import torch
 
 from render.anatomy import EYE, LIPS, LOWER, TONGUE, UPPER, eyeballs, kinds, lid_shares, local_places, set_teeth, sunk
 from render.controls import MeshControls
-from render.eyes import LUMA, draw_eyes
+from render.eyes import LUMA, SHADE, draw_eyes
 from render.mouth import Inside, Tones, draw_mouth, lend_lips, mouth_photo, toothlike
 from vlogger.body.parts import PARTS
 from vlogger.body.rotation import axis_angle_to_matrix
@@ -125,7 +125,7 @@ def test_closed_lips_keep_their_colour_as_they_part():
     field[14:, :, 1] = -8.0
     seen = np.ones((28, 30), np.float32)
     photo_of_size = replace(photo, shown=np.pad(photo.shown, ((0, 8), (0, 0))), gap=np.pad(photo.gap, ((0, 8), (0, 0))))
-    lend_lips(field, seen, opened, photo_of_size)
+    lend_lips(field, seen, opened, photo_of_size, (slice(0, 28), slice(0, 30)))
     assert seen[8:10, 10:20].all() and seen[18:20, 10:20].all() and not seen[11:17, 10:20].any()
     assert (field[18:20, 10:20, 1] == -8).all() and (field[8:10, 10:20, 1] == 0).all()
 
@@ -141,7 +141,7 @@ def test_an_eye_has_a_pupil_in_an_iris_in_the_white():
     angles = np.array([0.0, 0.25, 0.8])
     local = np.stack([np.sin(angles), np.zeros(3), np.cos(angles)], 1)
     pupil, iris, white = draw_eyes(local, np.full(3, 0.01), np.array([0.8, 0.8, 0.8]), np.array([0.3, 0.4, 0.5]))
-    assert np.allclose(white, 0.8) and np.allclose(iris, [0.3, 0.4, 0.5], atol=0.01) and pupil.max() < 0.1
+    assert np.allclose(white, 0.8 * SHADE) and np.allclose(iris, [0.3, 0.4, 0.5], atol=0.01) and pupil.max() < 0.1
 
 
 def test_kinds_follow_the_parts(body):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from superres.blend import blend, certain
+from superres.blend import blend, has_colour
 from superres.network import Sharpener
 from superres.sample import Bicubic, DiffusionUpscale
 from vlogger.errors import UserError
@@ -86,7 +86,7 @@ def test_a_temporal_network_sees_the_clip():
 
 def test_new_weights_give_the_blend():
     video, controls = clips(3), Still(3, 64).all
-    told = {"small": video[0].frames / 255, "warped": controls.warped, "visible": certain(controls.visible)}
+    told = {"small": video[0].frames / 255, "warped": controls.warped, "visible": has_colour(controls.visible)}
     expected = to_uint8(255 * blend(**{name: value[None] for name, value in told.items()})[0])
     for temporal in (False, True):
         made = sharpened(stage(network=network(temporal, zero=True)), video, size=64)
