@@ -1,8 +1,8 @@
-"""Do the lips move with the sound? python -m benchmarks.lip_sync CLIPS [--weights FOLDER] [--steps 8] [--guidance 2]
+"""Do the lips move with the sound? python -m benchmarks.lip_sync CLIPS [overrides such as motion.steps=8]
 
 CLIPS: a folder of tracked clips (motion/clips.py) that training has not seen. For each clip the stage makes a motion
-from its sound; the opening of the lips on the mesh (inner lips, MediaPipe 13 to 14, over the height of the face, 10 to
-152) is compared with the tracked one by Pearson's r over time:
+from its sound; opening and width of the lips on the mesh (inner lips, MediaPipe 13 to 14, and corners, 61 to 291, over
+the height of the face, 10 to 152) are compared with the tracked one by Pearson's r over time:
 
 - matched: mean and spread over clips, r at each lag (positive: the made lips are late), spread of opening made / true;
 - shuffled: the sound of another clip (the next in order) against this clip's lips;
@@ -15,27 +15,26 @@ import argparse
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler
 from torch import Tensor
 
 from motion.clips import Clip, load_clips
-from motion.network import load_network
-from motion.report import correlation
+from motion.judge import correlation
 from motion.sample import DiffusionMotion
 from vlogger.body.smplx import Body, load_body, pose, subset
 from vlogger.types import Audio, Motion, Portrait, Subject, seeded
 
-POINTS = [13, 14, 10, 152]  # upper and lower lip, forehead, chin: MediaPipe's numbers
+POINTS = [13, 14, 61, 291, 10, 152]  # upper and lower lip, corners, forehead, chin: MediaPipe's numbers
 LAGS = range(-6, 7)
 
 
 def opening(body: Body, motion: Motion) -> Tensor:
-    """(t,) distance of the inner lips over the height of the face, of the head at rest."""
+    """(2, t) distance of the inner lips, and of the corners, over the height of the face, of the head at rest."""
     still = torch.eye(3).expand(len(motion), 55, 3, 3)
     vertices = pose(body, torch.zeros(1), still, motion.expression, torch.zeros(len(motion), 3)).vertices
-    corners = vertices[:, body.faces[body.mp_faces[POINTS]]]  # t 4 3 3
-    upper, lower, top, bottom = (corners * body.mp_bary[POINTS][..., None]).sum(2).unbind(1)
-    return (upper - lower).norm(dim=-1) / (top - bottom).norm(dim=-1)
+    corners = vertices[:, body.faces[body.mp_faces[POINTS]]]  # t 6 3 3
+    points = (corners * body.mp_bary[POINTS][..., None]).sum(2)
+    high, wide, face = ((points[:, k] - points[:, k + 1]).norm(dim=-1) for k in (0, 2, 4))
+    return torch.stack([high, wide]) / face
 
 
 def lips(body: Body) -> Body:
@@ -80,36 +79,36 @@ def report(made: Tensor, true: Tensor) -> dict[str, float]:
 
 def silence(body: Body, stage: DiffusionMotion, clip: Clip) -> dict[str, float]:
     """Opening and its spread over three seconds of nothing."""
-    still = opening(body, stage(Audio(torch.zeros(48000), 16000), subject_of(clip), generator=seeded(0)))
+    still = opening(body, stage(Audio(torch.zeros(48000), 16000), subject_of(clip), generator=seeded(0)))[0]
     return {"silence_opening": float(still.mean()), "silence_spread": float(still.std())}
 
 
 def main() -> None:
+    from hydra import compose, initialize_config_module
+
+    from vlogger.build import stage as built
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)
-    parser.add_argument("--weights", default=None)
-    parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--guidance", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most", type=int, default=50, help="number of clips")
+    parser.add_argument("overrides", nargs="*")
     given = parser.parse_args()
-    scheduler = DDIMScheduler(
-        beta_schedule="squaredcos_cap_v2",
-        prediction_type="sample",
-        clip_sample=False,
-        rescale_betas_zero_snr=True,
-        timestep_spacing="trailing",
-    )
     clips = [clip for clip in load_clips(given.clips) if not clip.spoken][: given.most]
-    network, body = load_network(given.weights), lips(load_body())
-    stage = DiffusionMotion(network, scheduler, given.steps, given.guidance, fps=clips[0].motion.fps)
+    with initialize_config_module("conf", version_base="1.3"):
+        cfg = compose("generate", [f"fps={clips[0].motion.fps}", *given.overrides])
+    whole = load_body()
+    body, stage = lips(whole), built(cfg.motion, whole)
     made, true = [], []
     for clip in clips:
         motion = stage(Audio(clip.samples, clip.sample_rate), subject_of(clip), generator=seeded(given.seed))
         made.append(opening(body, motion))
         true.append(opening(body, clip.motion))
-    frames = min(len(curve) for curve in made + true)
-    results = report(*(torch.stack([curve[:frames] for curve in curves]) for curves in (made, true)))
+    frames = min(curve.shape[1] for curve in made + true)
+    made, true = (torch.stack([curve[:, :frames] for curve in curves]) for curves in (made, true))
+    results = report(made[:, 0], true[:, 0])
+    wide = report(made[:, 1], true[:, 1])
+    results |= {f"width_{name}": wide[name] for name in ("r", "r_shuffled", "r_without_mean_curve", "best_lag_frames")}
     for name, value in {**results, **silence(body, stage, clips[0])}.items():
         print(f"{name:32s} {value:.4f}")
 

@@ -1,10 +1,10 @@
-"""Sound as the network hears it: log-mel columns, levelled causally, in a window around each motion frame.
+"""Sound as log-mel columns, levelled causally, and what is heard around each motion frame.
 
 16 kHz, 25 ms Hann windows every 10 ms, 80 triangular mel bins (VLOGGER 3.1: "standard Mel-spectrogram"). Column j is
-centred at j * 10 ms. Frame i of a motion lies at (i + 0.5) / fps seconds, at any fps; it hears 12 columns before and
-12 after that moment, so it looks 120 ms ahead (132.5 ms with the half STFT window): lips move before the sound.
+centred at j * 10 ms. Frame i of a motion lies at (i + 0.5) / fps seconds, at any fps.
 """
 
+from collections.abc import Iterator, Sequence
 from functools import cache
 from math import gcd
 
@@ -18,11 +18,8 @@ HOP = 160
 WINDOW = 400
 BINS = 80
 COLUMNS_PER_SECOND = SAMPLE_RATE // HOP
-REACH = 12  # columns before and after a frame
-HEARD = 2 * REACH + 1
-LOOKAHEAD = REACH / COLUMNS_PER_SECOND + WINDOW / SAMPLE_RATE / 2  # seconds
-
 QUIET_DB = -120.0  # what digital silence counts as
+QUIET = -2.0  # what normalised log-mel shows of silence
 FLOOR_DB = -45.0  # nothing quieter than this is taken for speech: silence is not amplified
 RELEASE_DB = 1.0  # per second: how fast the level forgets a loud moment
 SMOOTHING = 5  # columns over which loudness is averaged, backwards in time
@@ -96,8 +93,12 @@ def opening_level(power: Tensor, seconds: float = 3.0) -> float:
 
 def normalise(power: Tensor, start: float) -> Tensor:
     """(c, 80) power -> (c, 80) in [-2, 2]: dB relative to the level; -60 dB and less is -2, silence too."""
-    relative = decibels(power) - level(loudness(power), start)[:, None]
-    return ((relative + 20) / 20).clamp(-2, 2)
+    return relative(power, level(loudness(power), start))
+
+
+def relative(power: Tensor, levels: Tensor) -> Tensor:
+    """Power (c, 80) against levels (c,) in dB, in [-2, 2]."""
+    return ((decibels(power) - levels[:, None] + 20) / 20).clamp(-2, 2)
 
 
 def hear(samples: Tensor, rate: int) -> Tensor:
@@ -106,14 +107,30 @@ def hear(samples: Tensor, rate: int) -> Tensor:
     return normalise(power, opening_level(power))
 
 
-def windows(mel: Tensor, times: Tensor) -> Tensor:
-    """(c, 80), moments (t,) in seconds -> (t, 25 * 80): what is heard around each; outside the recording is silence."""
-    offsets = torch.arange(-REACH, REACH + 1, dtype=torch.float64)
-    position = times.double()[:, None] * COLUMNS_PER_SECOND + offsets
-    padded = F.pad(mel, (0, 0, 1, 1), value=-2.0)
-    position = (position + 1).clamp(0, len(mel) + 1)
-    left = position.floor().long().clamp(max=len(mel))
-    share = (position - left).float()[..., None]
+def hear_blocks(samples: Tensor) -> Iterator[Tensor]:
+    """16 kHz sound -> the columns of `hear` in order, 30 seconds at a time, so that an hour costs no more memory."""
+    if len(samples) == 0:
+        return
+    state = opening_level(mel_power(samples[: 3 * SAMPLE_RATE]))
+    columns, tail = 1 + len(samples) // HOP, torch.zeros(SMOOTHING - 1, BINS)
+    for start in range(0, columns, _BLOCK):
+        taken = min(_BLOCK, columns - start)
+        piece = samples[max(0, start * HOP - WINDOW // 2) : (start + taken) * HOP + WINDOW]
+        piece = F.pad(piece, (WINDOW // 2 if start == 0 else 0, taken * HOP + WINDOW))
+        power = _power(piece, taken)
+        levels = level(loudness(torch.cat([tail, power]))[SMOOTHING - 1 :], state)
+        state, tail = float(levels[-1]), torch.cat([tail, power])[1 - SMOOTHING :]
+        yield relative(power, levels)
+
+
+def around(features: Tensor, rate: float, times: Tensor, offsets: Sequence[float], outside: Tensor) -> Tensor:
+    """(c, size) features, `rate` a second from 0 s on; moments (t,) -> (t, n * size): what is heard `offsets` (n,)
+    seconds from each, between two features linearly, `outside` (size,) beyond the recording."""
+    position = (times.double()[:, None] + torch.tensor(list(offsets), dtype=torch.float64)) * rate
+    padded = torch.cat([outside[None], features, outside[None]])
+    position = (position + 1).clamp(0, len(features) + 1)
+    left = position.floor().long().clamp(max=len(features))
+    share = (position - left).to(features.dtype)[..., None]
     return torch.lerp(padded[left], padded[left + 1], share).flatten(1)
 
 

@@ -2,7 +2,8 @@
 
 A training folder holds .npz files at any depth, each one recording. All have `samples` (s int16) and `sample_rate`.
 *Tracked* clips also have `rotations` (t, 55, 3, 3), `expression` (t, 52), `translation` (t, 3) float32 and `fps`, and
-teach everything. *Spoken* clips have `phones` and `ends` (`motion.speech_data`) instead, and teach the mouth alone.
+teach everything. *Spoken* clips teach the mouth alone: they have `phones` and `ends` (`motion.speech_data`), or
+`expression` and `fps` without the others.
 """
 
 from dataclasses import dataclass, replace
@@ -84,11 +85,11 @@ def load_clip(path: Path) -> Clip:
     """Either kind of clip; UserError for another file."""
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
-    if "samples" not in arrays or not ("phones" in arrays or "rotations" in arrays):
+    if "samples" not in arrays or not ("phones" in arrays or "expression" in arrays):
         raise UserError(
-            f"{path} is not a training clip: it needs samples and either phones or rotations (motion/clips.py)."
+            f"{path} is not a training clip: it needs samples and either phones or expression (motion/clips.py)."
         )
-    spoken = "phones" in arrays
+    spoken = "rotations" not in arrays
     motion = spoken_motion(arrays) if spoken else tracked_motion(arrays)
     samples, rate = torch.from_numpy(arrays["samples"].astype(np.float32) / 32768), int(arrays["sample_rate"])
     rest = torch.zeros(motion.expression.shape[1]) if spoken else rest_of(samples, rate, motion)
@@ -138,7 +139,12 @@ def tracked_motion(arrays: dict[str, np.ndarray]) -> Motion:
 
 
 def spoken_motion(arrays: dict[str, np.ndarray]) -> Motion:
-    """The mouth that belongs to the phones, at 100 Hz; everything else at rest."""
+    """The mouth of a clip, or the one that belongs to its phones, at 100 Hz; everything else at rest."""
+    if "expression" in arrays:
+        frames = len(arrays["expression"])
+        still = torch.eye(3).repeat(frames, 55, 1, 1)
+        expression = torch.from_numpy(arrays["expression"].astype(np.float32))
+        return Motion(still, expression, torch.zeros(frames, 3), float(arrays["fps"]))
     times = (np.arange(max(1, round(float(arrays["ends"][-1]) * SPOKEN_FPS))) + 0.5) / SPOKEN_FPS
     expression = curves(arrays["phones"].tolist(), arrays["ends"].tolist(), times + PHONES_LATE)
     still = torch.eye(3).expand(len(times), 55, 3, 3)

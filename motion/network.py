@@ -4,19 +4,20 @@ One token a frame: the noisy frame, the sound around it and the diffusion step, 
 then self-attention layers in which each frame sees only itself and earlier ones. The frame number enters as rotary
 position (Su et al., arXiv 2104.09864) in seconds, so that it is relative and any fps or length will do.
 
-Frames that are already known (the end of the previous window) are given clean, at diffusion step 0: the network
-continues them. In that way windows of bounded length make motion of any length.
+Frames that are already known are given clean, at diffusion step 0: the network continues them. What it makes of them
+does not depend on what follows, so their keys and values are kept (`Memory`) and not computed again: motion of any
+length is made in chunks, in constant memory.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from motion.audio import BINS, HEARD
 from motion.features import EXPRESSIONS, FeatureSpace
 from vlogger.checkpoint import Checkpoint
 from vlogger.diffusion.blocks import TimeEmbedding, step_of, zero_
@@ -27,9 +28,9 @@ POSITIONS_PER_SECOND = 25.0
 
 def rotary(times: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Moments (b, t) in seconds -> cosine and sine (b, 1, t, size / 2); periods from 6 frames to 10 minutes."""
-    frequency = 1000.0 ** -(torch.arange(size // 2, device=times.device) / (size // 2))
-    angle = (times.float() * POSITIONS_PER_SECOND)[:, None, :, None] * frequency
-    return angle.cos(), angle.sin()
+    frequency = 1000.0 ** -(torch.arange(size // 2, device=times.device, dtype=torch.float64) / (size // 2))
+    angle = (times.double() * POSITIONS_PER_SECOND)[:, None, :, None] * frequency  # exact after hours, too
+    return angle.cos().float(), angle.sin().float()
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
@@ -38,11 +39,23 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
 
 
-def causal_mask(frames: int, reach: int, device: torch.device) -> Tensor:
-    """(t, t) True where the row's frame may look: itself and the `reach` - 1 frames before it."""
-    index = torch.arange(frames, device=device)
-    distance = index[:, None] - index[None, :]
+def causal_mask(frames: int, reach: int, device: torch.device, before: int = 0) -> Tensor:
+    """(t, before + t) True where the row's frame may look: itself and the `reach` - 1 frames before it."""
+    index = torch.arange(before + frames, device=device)
+    distance = index[before:, None] - index[None, :]
     return (distance >= 0) & (distance < reach)
+
+
+class Memory(NamedTuple):
+    """Keys and values (b, heads, m, size) of the last known frames, of one layer; keys are turned already."""
+
+    keys: Tensor
+    values: Tensor
+
+    def last(self, frames: int) -> "Memory":
+        """The last `frames` of them."""
+        first = max(0, self.keys.shape[2] - frames)
+        return Memory(self.keys[:, :, first:], self.values[:, :, first:])
 
 
 class Layer(nn.Module):
@@ -57,22 +70,31 @@ class Layer(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, position: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
-        x = x + self.dropout(self.attend(self.norm1(x), position, mask))
-        return x + self.dropout(self.mlp(self.norm2(x)))
+    def forward(
+        self, x: Tensor, position: tuple[Tensor, Tensor], mask: Tensor, memory: Memory | None = None
+    ) -> tuple[Tensor, Memory]:
+        """(b, t, width) -> the same, and the keys and values of all frames that it saw."""
+        heard, memory = self.attend(self.norm1(x), position, mask, memory)
+        x = x + self.dropout(heard)
+        return x + self.dropout(self.mlp(self.norm2(x))), memory
 
-    def attend(self, x: Tensor, position: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
-        """(b, t, width) -> the same."""
+    def attend(
+        self, x: Tensor, position: tuple[Tensor, Tensor], mask: Tensor, memory: Memory | None
+    ) -> tuple[Tensor, Memory]:
+        """Self-attention over the memory and x."""
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.to_qkv(x).chunk(3, dim=-1))
-        heard = F.scaled_dot_product_attention(rotate(q, *position), rotate(k, *position), v, attn_mask=mask)
-        return self.out(heard.transpose(1, 2).flatten(2))
+        q, k = rotate(q, *position), rotate(k, *position)
+        if memory is not None:
+            k, v = torch.cat([memory.keys, k], dim=2), torch.cat([memory.values, v], dim=2)
+        heard = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.out(heard.transpose(1, 2).flatten(2)), Memory(k, v)
 
 
 class MotionTransformer(Checkpoint):
     """Denoiser of scaled motion features (b, t, d); `joints`, `keep` and `scale` say what they mean (FeatureSpace).
 
     The condition holds
-    - audio (b, t, 25 * 80): what is heard around each frame (`motion.audio.windows`), zeros when there is none,
+    - audio (b, t, n * hears): what an ear heard at `offsets` (n,) seconds from each frame, zeros when there is none,
     - time (b, t): seconds of each frame,
     - past (b, t, d) and given (b, t, 1): the frames that are known, and 1 where they are.
     """
@@ -85,6 +107,8 @@ class MotionTransformer(Checkpoint):
         heads: int = 4,
         dropout: float = 0.1,
         reach: int = 64,
+        hears: int = 200,
+        offsets: Sequence[float] = (-0.06, -0.04, -0.02, 0.0, 0.02, 0.04),
         joints: Sequence[str] = ("neck", "head"),
         keep: Mapping[str, float] | None = None,
         scale: Mapping[str, float] | None = None,
@@ -94,7 +118,7 @@ class MotionTransformer(Checkpoint):
         size = self.space.size
         self.embed_motion = nn.Linear(size + 1, width)
         self.embed_audio = nn.Sequential(
-            nn.Linear(HEARD * BINS, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width)
+            nn.Linear(len(offsets) * hears, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width)
         )
         self.embed_step = TimeEmbedding(width)
         self.blocks = nn.ModuleList(Layer(width, heads, dropout) for _ in range(layers))
@@ -114,6 +138,16 @@ class MotionTransformer(Checkpoint):
 
     def forward(self, noisy: Tensor, timestep: Tensor | int, condition: Mapping[str, Tensor]) -> Tensor:
         """(b, t, d) noisy, diffusion step (b,) -> (b, t, d) clean."""
+        return self.remember(noisy, timestep, condition, None)[0]
+
+    def remember(
+        self,
+        noisy: Tensor,
+        timestep: Tensor | int,
+        condition: Mapping[str, Tensor],
+        memories: Sequence[Memory] | None,
+    ) -> tuple[Tensor, list[Memory]]:
+        """The same for frames that follow those of `memories` (one a layer), and the memories of both."""
         batch, frames = noisy.shape[:2]
         given = condition["given"]
         motion = torch.where(given > 0.5, condition["past"], noisy)
@@ -121,10 +155,13 @@ class MotionTransformer(Checkpoint):
         token = self.embed_motion(torch.cat([motion, given], dim=-1)) + self.embed_audio(condition["audio"])
         token = token + self.embed_step(steps.flatten()).unflatten(0, (batch, frames))
         position = rotary(condition["time"], self.head.in_features // self.config["heads"])
-        mask = causal_mask(frames, self.config["reach"], noisy.device)
-        for layer in self.blocks:
-            token = layer(token, position, mask)
-        return self.head(self.norm(token))
+        before = memories[0].keys.shape[2] if memories else 0
+        mask = causal_mask(frames, self.config["reach"], noisy.device, before)
+        kept = []
+        for index, layer in enumerate(self.blocks):
+            token, memory = layer(token, position, mask, memories[index] if memories else None)
+            kept.append(memory)
+        return self.head(self.norm(token)), kept
 
 
 def load_network(path: str | Path | None = None) -> MotionTransformer:

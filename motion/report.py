@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from motion.features import FeatureSpace
+from motion.judge import correlation, lips
 from motion.sample import window_noise
 from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.sampling import sample
@@ -15,24 +16,17 @@ WATCHED = ("jawOpen", "mouthPucker", "mouthPressLeft", "eyeBlinkLeft")
 _HEIGHT, _STEP = 48, 4  # pixels of one curve, and between two frames
 
 
-def correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Pearson's r over the last axis, 0 where a curve is flat."""
-    first, second = (values - values.mean(-1, keepdim=True) for values in (first, second))
-    norm = (first.square().sum(-1) * second.square().sum(-1)).sqrt()
-    return (first * second).sum(-1) / norm.clamp(min=1e-9)
-
-
 @dataclass(frozen=True)
 class Agreement:
-    """Mean correlation over time of the prediction with the truth, for the jaw."""
+    """Mean correlation over time of the prediction with the truth, for the lips' opening and width (`motion.judge`)."""
 
     space: FeatureSpace
 
     def __call__(self, prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
-        unit = self.space.names.index("jawOpen")
-        known = batch.weight[..., unit] > 0
-        curves = (torch.where(known, values[..., unit], 0) for values in (prediction, batch.clean))
-        return {"r_jaw": correlation(*curves).mean()}
+        known = batch.weight[..., :1] > 0
+        curves = (lips(self.space, torch.where(known, v, 0) * self.space.scales) for v in (prediction, batch.clean))
+        r = correlation(*(curve.transpose(1, 2) for curve in curves)).mean(0)
+        return {"r_open": r[0], "r_wide": r[1]}
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,16 @@ from motion.audio import (
     HOP,
     SAMPLE_RATE,
     WINDOW,
+    around,
     frame_times,
     hear,
+    hear_blocks,
     level,
     loudness,
     mel_filters,
     mel_power,
     normalise,
     resample,
-    windows,
 )
 
 
@@ -88,15 +89,24 @@ def test_normalising_in_pieces_equals_all_at_once():
     torch.testing.assert_close(whole[100:], rest, atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("seconds", [0.2, 30.0, 61.7])
+def test_hearing_block_by_block_equals_hearing_at_once(seconds):
+    samples = noise(seconds) * torch.linspace(0, 3, round(seconds * SAMPLE_RATE)).sin()
+    blocks = list(hear_blocks(samples))
+    torch.testing.assert_close(torch.cat(blocks), hear(samples, SAMPLE_RATE), atol=1e-5, rtol=0)
+    assert max(map(len, blocks)) <= 3000
+
+
 @pytest.mark.parametrize("fps", [24, 25, 29.97])
-def test_windows_lie_around_the_middle_of_each_frame(fps):
-    ramp = torch.arange(200.0)[:, None].expand(200, 80) / 100 - 1.0  # its value tells its time
-    heard = windows(ramp, frame_times(20, fps, first=10)).unflatten(1, (25, 80))
+def test_what_is_heard_lies_around_the_middle_of_each_frame(fps):
+    ramp = torch.arange(200.0)[:, None].expand(200, 3) / 100 - 1.0  # its value tells its time
+    offsets = (-0.06, 0.0, 0.12)
+    heard = around(ramp, 100.0, frame_times(20, fps, first=10), offsets, torch.zeros(3)).unflatten(1, (3, 3))
     moment = (torch.arange(10, 30) + 0.5) / fps
-    torch.testing.assert_close(heard[:, 12, 0], moment - 1, atol=1e-4, rtol=0)
-    torch.testing.assert_close(heard[:, 24, 5] - heard[:, 12, 5], torch.full((20,), 0.12), atol=1e-4, rtol=0)
+    torch.testing.assert_close(heard[:, 1, 0], moment - 1, atol=1e-4, rtol=0)
+    torch.testing.assert_close(heard[:, 2, 2] - heard[:, 1, 2], torch.full((20,), 0.12), atol=1e-4, rtol=0)
 
 
-def test_beyond_the_recording_it_is_silent():
-    heard = windows(torch.ones(10, 80), torch.tensor([-5.0, 100.0]))
+def test_beyond_the_recording_is_what_is_said_to_be():
+    heard = around(torch.ones(10, 4), 50.0, torch.tensor([-5.0, 100.0]), (0.0,), torch.full((4,), -2.0))
     assert (heard == -2).all()

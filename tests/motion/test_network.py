@@ -3,14 +3,16 @@
 import pytest
 import torch
 
-from motion.audio import BINS, HEARD, frame_times, windows
+from motion.audio import around, frame_times
 from motion.network import MotionTransformer, causal_mask, load_network
 from vlogger.errors import UserError
+
+HEARS, OFFSETS = 80, (-0.05, 0.0, 0.1)
 
 
 def tiny(reach: int = 64, seed: int = 0) -> MotionTransformer:
     torch.manual_seed(seed)
-    network = MotionTransformer(width=32, layers=2, heads=2, dropout=0.0, reach=reach)
+    network = MotionTransformer(width=32, layers=2, heads=2, dropout=0.0, reach=reach, hears=HEARS, offsets=OFFSETS)
     torch.nn.init.normal_(network.head.weight, std=0.3)
     return network.eval()
 
@@ -19,7 +21,7 @@ def inputs(network: MotionTransformer, frames: int = 10, seed: int = 0) -> tuple
     chance = torch.Generator().manual_seed(seed)
     size = network.space.size
     condition = {
-        "audio": torch.randn(2, frames, HEARD * BINS, generator=chance),
+        "audio": torch.randn(2, frames, len(OFFSETS) * HEARS, generator=chance),
         "time": (torch.arange(frames) / 25).expand(2, frames),
         "past": torch.randn(2, frames, size, generator=chance),
         "given": torch.zeros(2, frames, 1),
@@ -44,12 +46,12 @@ def test_a_frame_depends_on_itself_and_the_past_only(name):
 def test_sound_is_heard_no_further_ahead_than_documented():
     network = tiny()
     noisy, condition = inputs(network)
-    mel = torch.randn(60, BINS, generator=torch.Generator().manual_seed(1), requires_grad=True)
-    condition["audio"] = windows(mel, frame_times(10, 25)).expand(2, -1, -1)
+    mel = torch.randn(60, HEARS, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    condition["audio"] = around(mel, 100.0, frame_times(10, 25), OFFSETS, torch.zeros(HEARS)).expand(2, -1, -1)
     network(noisy, 500, condition)[:, 4].sum().backward()
     assert mel.grad is not None
     last = int((mel.grad.abs().sum(1) > 0).nonzero().max())
-    assert last == round((4.5 / 25) * 100) + 12
+    assert last <= round((4.5 / 25) * 100) + 10 + 1, "and the column after, for what lies between"
 
 
 def test_nothing_is_seen_beyond_the_reach():
@@ -68,6 +70,31 @@ def test_only_time_differences_count():
     assert (network(noisy, 500, condition) - network(noisy, 500, slower)).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("cuts", [(5,), (1, 2, 9), (12, 13, 30)])
+def test_remembered_frames_count_as_if_they_were_still_there(cuts):
+    network = tiny(reach=8)
+    noisy, condition = inputs(network, 40)
+    condition["given"][:, :35] = 1  # the last five are asked for
+    whole = network(noisy, 700, condition)
+    memories = None
+    for first, last in zip((0, *cuts), (*cuts, 35), strict=True):
+        part = {name: value[:, first:last] for name, value in condition.items()}
+        _, memories = network.remember(noisy[:, first:last], 0, part, memories)
+        memories = [memory.last(7) for memory in memories]
+    rest = {name: value[:, 35:] for name, value in condition.items()}
+    made, _ = network.remember(noisy[:, 35:], 700, rest, memories)
+    torch.testing.assert_close(made, whole[:, 35:], atol=1e-5, rtol=1e-5)
+    assert memories is not None and memories[0].keys.shape[2] == 7
+
+
+def test_an_hour_in_positions_are_still_exact():
+    network = tiny()
+    noisy, condition = inputs(network)
+    exact = condition["time"].double()
+    late = network(noisy, 500, {**condition, "time": exact + 3600.0})
+    torch.testing.assert_close(late, network(noisy, 500, {**condition, "time": exact}), atol=1e-4, rtol=1e-4)
+
+
 def test_known_frames_replace_the_noisy_ones():
     network = tiny()
     noisy, condition = inputs(network)
@@ -82,7 +109,14 @@ def test_known_frames_replace_the_noisy_ones():
 def test_checkpoint_round_trip(tmp_path):
     torch.manual_seed(1)
     network = MotionTransformer(
-        width=32, layers=1, heads=2, joints=("head",), keep={"brow": 1.0}, scale={"jaw": 0.2}
+        width=32,
+        layers=1,
+        heads=2,
+        hears=HEARS,
+        offsets=OFFSETS,
+        joints=("head",),
+        keep={"brow": 1.0},
+        scale={"jaw": 0.2},
     ).eval()
     network.save_pretrained(tmp_path)
     again = load_network(tmp_path)

@@ -1,0 +1,222 @@
+"""What faces and bodies do beside the mouth while somebody speaks: chance processes with published statistics.
+
+There is no clean recording of these for training, so their motion is drawn from processes that are tied to the speech:
+
+- blinks: 17 a minute (15-20: Bentivoglio et al. 1997), 110-400 ms, more often in pauses than in speech, fast down
+  and slower up;
+- gaze: fixations of 1.6 s on average, two thirds of them on the camera, saccades of 40 ms; the eyes turn against the
+  head, so that what was looked at stays looked at;
+- head: slow sways, and nods at stressed syllables (Munhall et al. 2004; Graf et al. 2002: 2-5 degrees), half as lively
+  in pauses;
+- brows: up at a third of the stresses;
+- arms, hands and torso: beats at stressed syllables (McNeill 1992), the stroke landing on the syllable; breathing.
+
+A motion is a table of curves by feature name (`motion.features`), radians, metres or expression units, at RATE.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from motion.augment import uniform
+from motion.features import FeatureSpace
+from motion.prosody import Prosody
+
+RATE = 50.0  # samples a second
+BLINKS_A_MINUTE = 17.0
+IN_PAUSES, IN_SPEECH = 2.0, 0.8  # times as many blinks as on average
+REFRACTORY = 0.6  # seconds between blinks
+DEGREE = torch.pi / 180
+
+
+@dataclass(frozen=True)
+class Scene:
+    """When: moments (t,) in seconds at RATE, how much is being said at each (t,), stressed syllables and strengths."""
+
+    times: Tensor
+    speech: Tensor
+    accents: Tensor
+    strength: Tensor
+
+
+def scene(heard: Prosody, start: float, seconds: float) -> Scene:
+    """The part of a recording from `start` on; outside of it nobody speaks."""
+    times = start + torch.arange(round(seconds * RATE) + 1) / RATE
+    column = (times * 100).round().long()
+    inside = (column >= 0) & (column < len(heard.speech))
+    speech = torch.where(inside, heard.speech[column.clamp(0, max(0, len(heard.speech) - 1))], 0.0)
+    near = (heard.accents > start - 1) & (heard.accents < start + seconds + 1)
+    return Scene(times, speech, heard.accents[near], heard.strength[near])
+
+
+def habits(space: FeatureSpace, view: Scene, generator: torch.Generator) -> Tensor:
+    """(t, d) of one draw of all processes; the mouth's features are 0. Not divided by the space's scales."""
+    turn = head(view, generator)
+    curves = {**turn, **eyes(view, turn, generator), **brows(view, generator), **body(view, generator)}
+    shut = blinks(view, generator)
+    for side in ("Left", "Right"):
+        curves[f"eyeBlink{side}"] = shut
+        curves[f"eyeSquint{side}"] = 0.15 * shut
+    nothing = torch.zeros(len(view.times))
+    return torch.stack([curves.get(name, nothing) for name in space.names], dim=1)
+
+
+def normal(generator: torch.Generator) -> float:
+    """One number."""
+    return float(torch.randn((), generator=generator))
+
+
+def sway(count: int, seconds: float, generator: torch.Generator) -> Tensor:
+    """(count,) smooth noise of variance 1 that forgets itself in about `seconds`."""
+    reach = max(1, round(3 * seconds * RATE))
+    place = torch.arange(-reach, reach + 1) / RATE / seconds
+    kernel = torch.exp(-0.5 * (2.0 * place) ** 2)
+    noise = torch.randn(count + 2 * reach, generator=generator)
+    return F.conv1d(noise[None, None], (kernel / kernel.norm())[None, None])[0, 0]
+
+
+def bump(times: Tensor, centre: float, width: float) -> Tensor:
+    """(t,) a Gaussian of height 1; width: standard deviation, seconds."""
+    return torch.exp(-0.5 * ((times - centre) / width) ** 2)
+
+
+def blink_moments(view: Scene, generator: torch.Generator) -> list[float]:
+    """When the eyes begin to close: a Poisson process whose rate follows the speech, with a refractory time."""
+    rate = BLINKS_A_MINUTE / 60 * torch.where(view.speech > 0.5, IN_SPEECH, IN_PAUSES)
+    rate = rate / (1 - REFRACTORY * BLINKS_A_MINUTE / 60)
+    hits = torch.rand(len(rate), generator=generator) < rate / RATE
+    moments: list[float] = []
+    for moment in view.times[hits].tolist():
+        if not moments or moment - moments[-1] > REFRACTORY:
+            moments.append(moment)
+    return moments
+
+
+def blink(times: Tensor, start: float, seconds: float) -> Tensor:
+    """(t,) one blink: down in 0.35 of its time, a tenth shut, then up."""
+    share = (times - start) / seconds
+    down = 0.5 - 0.5 * torch.cos(torch.pi * (share / 0.35).clamp(0, 1))
+    up = 0.5 + 0.5 * torch.cos(torch.pi * ((share - 0.45) / 0.55).clamp(0, 1))
+    return torch.minimum(down, up)
+
+
+def blinks(view: Scene, generator: torch.Generator) -> Tensor:
+    """(t,) how far the lids are shut, 0 to 1."""
+    shut = torch.zeros(len(view.times))
+    for moment in blink_moments(view, generator):
+        seconds = min(0.4, max(0.16, 0.24 * 2.0 ** (0.4 * normal(generator))))
+        shut = torch.maximum(shut, uniform(0.88, 1.0, generator) * blink(view.times, moment, seconds))
+    return shut
+
+
+def head(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
+    """Rotations of neck and head, and the shift that goes with them."""
+    count, lively = len(view.times), 0.55 + 0.45 * smooth_speech(view.speech)
+    pitch, yaw, roll = (
+        size * DEGREE * lively * sway(count, seconds, generator)
+        for size, seconds in ((1.3, 0.9), (1.9, 1.3), (1.0, 1.5))
+    )
+    for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
+        if uniform(0, 1, generator) < 0.6:
+            size = strength * uniform(1.0, 2.8, generator) * DEGREE
+            pitch = (
+                pitch
+                + size * bump(view.times, moment + 0.06, 0.09)
+                - 0.35 * size * bump(view.times, moment - 0.18, 0.1)
+            )
+        if uniform(0, 1, generator) < 0.15:
+            yaw = yaw + 2.0 * DEGREE * normal(generator) * bump(view.times, moment, 0.25)
+    shift = 0.0015 * sway(count, 2.0, generator)
+    curves = {
+        "translation.x": 0.012 * roll + shift,
+        "translation.z": 0.03 * pitch + 0.001 * sway(count, 2.0, generator),
+    }
+    for joint, share in (("neck", 0.4), ("head", 0.6)):
+        curves |= {f"{joint}.{axis}": share * value for axis, value in (("x", pitch), ("y", yaw), ("z", roll))}
+    return curves
+
+
+def smooth_speech(speech: Tensor) -> Tensor:
+    """(t,) the share of the last and next half second in which somebody speaks."""
+    width = int(RATE) // 2 * 2 + 1
+    padded = F.pad(speech[None, None], (width // 2, width // 2), mode="replicate")
+    return F.avg_pool1d(padded, width, 1)[0, 0]
+
+
+def fixations(view: Scene, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Where the eyes look, degrees down and to the viewer's right (t,): steps of 40 ms."""
+    down, right = torch.zeros(len(view.times)), torch.zeros(len(view.times))
+    moment, last = float(view.times[0]) - 1.0, float(view.times[-1])
+    while moment < last:
+        away = uniform(0, 1, generator) > 0.66
+        target = (1.0 + 3.0 * normal(generator), 5.5 * normal(generator)) if away else (0.0, 0.0)
+        jitter = (0.3 * normal(generator), 0.3 * normal(generator))
+        ramp = ((view.times - moment) / 0.04).clamp(0, 1)
+        down = down + ramp * (target[0] + jitter[0] - down)
+        right = right + ramp * (target[1] + jitter[1] - right)
+        moment += 0.25 + _exponential(0.9 if away else 1.8, generator)
+    return down, right
+
+
+def _exponential(mean: float, generator: torch.Generator) -> float:
+    return -mean * float(torch.rand((), generator=generator).clamp(min=1e-6).log())
+
+
+def eyes(view: Scene, turn: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """Rotations of both eyes against the head's, and the lids that follow them."""
+    down, right = fixations(view, generator)
+    pitch = down * DEGREE - 0.9 * (turn["neck.x"] + turn["head.x"])
+    yaw = right * DEGREE - 0.9 * (turn["neck.y"] + turn["head.y"])
+    curves = {}
+    for side in ("left", "right"):
+        curves |= {f"{side}_eye.x": pitch, f"{side}_eye.y": yaw}
+        curves[f"eyeLookDown{side.title()}"] = (pitch / 0.45).clamp(0, 1)
+        curves[f"eyeLookUp{side.title()}"] = (-pitch / 0.45).clamp(0, 1)
+    return curves
+
+
+def brows(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
+    """Up at a third of the stresses, now and then a frown."""
+    count = len(view.times)
+    up, frown = 0.04 * sway(count, 1.0, generator), 0.03 * sway(count, 1.5, generator)
+    for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
+        chance = uniform(0, 1, generator)
+        if chance < 0.33:
+            up = up + strength * uniform(0.1, 0.3, generator) * bump(view.times, moment, 0.14)
+        elif chance > 0.92:
+            frown = frown + uniform(0.1, 0.25, generator) * bump(view.times, moment, 0.25)
+    sides = ("Left", "Right")
+    outer = {f"browOuterUp{side}": 0.8 * up for side in sides}
+    return {"browInnerUp": up, **outer, **{f"browDown{side}": frown for side in sides}}
+
+
+def body(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
+    """Beats of the arms and hands, the torso's share in them, and breathing."""
+    count = len(view.times)
+    curves: dict[str, Tensor] = {
+        "spine3.x": 0.006 * torch.sin(2 * torch.pi * (0.25 * view.times + uniform(0, 1, generator)))
+        + 0.010 * sway(count, 1.5, generator),
+        "spine3.y": 0.012 * sway(count, 2.0, generator),
+        "spine3.z": 0.008 * sway(count, 2.0, generator),
+    }
+    raised = {side: 0.015 * sway(count, 1.2, generator) for side in ("left", "right")}
+    flick = {side: 0.02 * sway(count, 0.8, generator) for side in ("left", "right")}
+    for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
+        chance, size = uniform(0, 1, generator), strength * uniform(0.06, 0.17, generator)
+        if chance > 0.6:
+            continue
+        curves["spine3.x"] = curves["spine3.x"] + 0.08 * size * bump(view.times, moment, 0.15)
+        for side in ("left", "right") if chance < 0.35 else (("left",) if chance < 0.47 else ("right",)):
+            lifted, landed = bump(view.times, moment - 0.17, 0.13), bump(view.times, moment + 0.05, 0.08)
+            raised[side] = raised[side] + size * (lifted - 0.35 * landed)
+            flick[side] = flick[side] + size * (0.8 * lifted - 0.9 * landed)
+    for side, sign in (("left", -1.0), ("right", 1.0)):
+        curves[f"{side}_elbow.y"] = sign * raised[side]
+        curves[f"{side}_shoulder.y"] = 0.3 * sign * raised[side]
+        curves[f"{side}_shoulder.z"] = -0.2 * sign * raised[side]
+        curves[f"{side}_wrist.z"] = -sign * flick[side]
+        curves[f"{side}_wrist.y"] = 0.5 * sign * flick[side]
+    return curves
