@@ -1,6 +1,6 @@
 """How much the painter repairs: PSNR and SSIM on a held-out pool, whole picture, face and mouth, against the bare warp.
 
-    python -m benchmarks.painter POOL [--weights FOLDER] [--samples 100] [--steps 1 4 8] [--picture OUT.png]
+    python -m benchmarks.painter POOL [--weights FOLDER] [--samples 100] [--steps 1 4 8] [--guidance 1]
 
 Rows: the photo as it is, the warp with its holes filled smoothly, the warp painted in so many steps. PSNR is that of
 the mean squared error over all pixels of a region of a sample, SSIM the mean of its map there; both are means over
@@ -18,9 +18,10 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from video_diffusion.data import Augmentation, PoolTask
 from video_diffusion.loss import FACE, MOUTH, Emphasis, base_of, dilated, psnr, region
 from video_diffusion.network import Painter
-from video_diffusion.sample import EMBEDDED
+from video_diffusion.sample import DROPPED, EMBEDDED
 from video_diffusion.schedule import ddim
 from vlogger.diffusion.batch import Batch
+from vlogger.diffusion.guidance import Guided
 from vlogger.diffusion.sampling import sample
 
 REGIONS = ("full", "face", "mouth")
@@ -41,9 +42,11 @@ def main() -> None:
     batches = task.validation()
     network = Painter.from_pretrained(arguments.weights)
     ways = {"photo": photo, "warp": lambda batch: base_of(batch.condition)}
-    ways |= {f"painted, {steps} steps": painting(network, steps) for steps in arguments.steps}
+    for scale in arguments.guidance:
+        led = "" if scale == 1 else f", x{scale:g}"
+        ways |= {f"painted, {steps} steps{led}": painting(network, steps, scale) for steps in arguments.steps}
     print(f"{sum(len(batch.clean) for batch in batches)} samples of {', '.join(task.pools)}; PSNR dB / SSIM")
-    print(f"{'':18}" + "".join(f"{name:>16}" for name in REGIONS) + f"{'CPU ms a frame':>15}")
+    print(f"{'':22}" + "".join(f"{name:>16}" for name in REGIONS) + f"{'CPU ms a frame':>15}")
     for name, way in ways.items():
         print_row(name, batches, way)
     if arguments.picture:
@@ -57,6 +60,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--held-out", type=float, default=0.05, help="share of persons; 1 uses the whole pool")
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 4, 8])
+    parser.add_argument("--guidance", type=float, nargs="+", default=[1.0], help="scales of the controls; 1 is none")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--picture", help="a PNG of the first samples: target, then each way")
     return parser.parse_args()
@@ -66,12 +70,13 @@ def photo(batch: Batch) -> Tensor:
     return batch.condition["photo"][:, None].expand_as(batch.clean)
 
 
-def painting(network, steps: int):
+def painting(network, steps: int, guidance: float = 1.0):
     """batch -> what the network paints in so many steps, from the same noise for all."""
+    denoiser = Guided(network, guidance, DROPPED)
 
     def paint(batch: Batch) -> Tensor:
         noise = torch.randn(batch.clean.shape, generator=torch.Generator().manual_seed(0))
-        return sample(network, ddim(), noise, network.prepare(batch.condition), steps)
+        return sample(denoiser, ddim(), noise, network.prepare(batch.condition), steps)
 
     return paint
 
@@ -87,7 +92,7 @@ def print_row(name: str, batches: list[Batch], way) -> None:
         scores += scores_of(pictures, batch)
     means = torch.stack(scores).nanmean(dim=0)
     row = "".join(f"{f'{ratio:.2f} / {similarity:.3f}':>16}" for ratio, similarity in means.tolist())
-    print(f"{name:18}{row}{1000 * seconds / frames:15.1f}", flush=True)
+    print(f"{name:22}{row}{1000 * seconds / frames:15.1f}", flush=True)
 
 
 def scores_of(pictures: Tensor, batch: Batch) -> Iterator[Tensor]:
