@@ -77,7 +77,9 @@ def warp_photo(view: PhotoView, projected: NDArray, face_id: NDArray, bary: NDAr
     if box is not None:
         lend_lips(field, seen, kind, view.looks.mouth, box)
     slip = SLIP * len(field) / 128
-    body = solid(face_id >= 0, seen, slip)
+    inside = depth_inside(face_id >= 0)
+    distrust_outline(field, seen, inside, view.inside, slip)
+    body = solid(inside, seen, slip)
     field = with_halo(field, body, seen, view.reach[np.maximum(face_id, 0)], view.coarse_inside)
     warped, visible = read_photo(view.image, field, view.inside, body, seen, slip)
     if box is not None:
@@ -85,12 +87,28 @@ def warp_photo(view: PhotoView, projected: NDArray, face_id: NDArray, bary: NDAr
     return Warp(field, warped, visible, moved_mask(field, (visible == 1).astype(np.float32)))
 
 
-def solid(body: NDArray, seen: NDArray, slip: float) -> NDArray:
-    """The body (h,w) without the hidden skin that lies nearer than `slip` to its outline.
+@numba.njit(cache=True, nogil=True)
+def distrust_outline(field, seen, inside, photo_inside, slip):
+    """Changes seen (h,w): skin within `slip` of the photo's outline may be background there, stretched over the cheek
+    when the head turns; it is unseen where it comes to lie deeper inside. inside, photo_inside (h,w): `depth_inside`.
+    """
+    height, width = seen.shape
+    for y in range(height):
+        for x in range(width):
+            if seen[y, x] == 0.0 or inside[y, x] == 0.0:
+                continue
+            row = min(max(int(np.floor(y + field[y, x, 1] + 0.5)), 0), height - 1)
+            column = min(max(int(np.floor(x + field[y, x, 0] + 0.5)), 0), width - 1)
+            if photo_inside[row, column] < slip + 1 and inside[y, x] > photo_inside[row, column] + slip:
+                seen[y, x] = 0.0
+
+
+def solid(inside: NDArray, seen: NDArray, slip: float) -> NDArray:
+    """The body (h,w) without the hidden skin that lies nearer than `slip` to its outline; inside (h,w): `depth_inside`.
 
     Outlines are not known better than that: there the halo (hair that comes round with the head) tells more.
     """
-    return body & ((seen > 0) | (depth_inside(body) > slip))
+    return (inside > 0) & ((seen > 0) | (inside > slip))
 
 
 def facing(projected: NDArray, faces: NDArray) -> NDArray[np.bool_]:

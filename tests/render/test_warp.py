@@ -3,16 +3,18 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from render.controls import photo_view
-from render.halo import add_halo, spread
+from render.halo import add_halo, depth_inside, spread
 from render.rasterize import rasterize
 from render.warp import moved_mask, warp_photo
 from vlogger.body.smplx import pose
 from vlogger.framing import project
+from vlogger.types import Portrait
 
 SIZE = 96
 
@@ -124,3 +126,16 @@ def test_halo_never_folds():
 
 def test_still_field_moves_nothing():
     assert (moved_mask(np.zeros((32, 32, 2), np.float32), np.ones((32, 32), np.float32)) == 0).all()
+
+
+def test_background_beside_a_misfitted_outline_is_not_stretched_over_the_cheek(body, seated, nod):
+    """The person in the photo is a pixel narrower all around than the body: no turn shows green inside the head."""
+    own = rasterize(torch.from_numpy(photo_view(body, seated, "auto").projected)[None], body.faces, SIZE, SIZE)
+    person = cv2.erode(own.mask[0].numpy().astype(np.uint8), np.ones((3, 3), np.uint8))
+    skin, green = (torch.tensor(colour)[:, None, None] for colour in ([200, 150, 130], [0, 255, 0]))
+    image = torch.where(torch.from_numpy(person > 0), skin, green)
+    subject = replace(seated, portrait=Portrait(image.to(torch.uint8)))
+    result, mask = warp(body, subject, photo_view(body, subject, "auto"), nod(0.0, 0.45, 0.0))
+    inner = (depth_inside(mask) > 4) & (result.visible == 1)
+    greenish = result.warped[..., 1] - result.warped[..., 0] > 0.1
+    assert inner.sum() > 1000 and (inner & greenish).sum() <= 3
