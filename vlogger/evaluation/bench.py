@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from vlogger.build import build
 from vlogger.evaluation.fetch import COMMAND
@@ -65,8 +65,9 @@ class Bench:
 def open_bench(settings: str) -> Bench:
     """The bench of one process, built once. `settings`: JSON with `config` (the stages), `weights`, `size`, `fps`."""
     told = json.loads(settings)
-    vlogger = build(OmegaConf.create(told["config"]))
-    return Bench(vlogger, load_judges(Weights(**told["weights"])), told["size"], told["fps"], settings)
+    config = OmegaConf.create(told["config"])
+    assert isinstance(config, DictConfig)
+    return Bench(build(config), load_judges(Weights(**told["weights"])), told["size"], told["fps"], settings)
 
 
 FETCHED = {

@@ -82,7 +82,7 @@ FILES = (
 
 
 def main() -> None:
-    arguments = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
+    arguments = {name: value for name, _, value in (argument.partition("=") for argument in sys.argv[1:])}
     try:
         if set(arguments) != {"out"}:
             raise UserError(f"say where the weights shall lie: {COMMAND}")

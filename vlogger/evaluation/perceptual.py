@@ -49,7 +49,8 @@ class MobileNet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        layers, width = [convolved(3, 32, 3, 2)], 32
+        layers: list[nn.Module] = [convolved(3, 32, 3, 2)]
+        width = 32
         for growth, outward, count, stride in PLAN:
             for index in range(count):
                 layers.append(InvertedResidual(width, outward, stride if index == 0 else 1, growth))

@@ -18,8 +18,11 @@ WHISPER_SPAN = 30  # seconds that the encoder takes at a time
 class SpeechFeatures(Protocol):
     """Sound -> (c, d) columns, `rate` of them a second, column j centred at (j + 0.5) / rate seconds."""
 
-    name: str
-    rate: float
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def rate(self) -> float: ...
 
     def __call__(self, audio: Audio) -> Tensor: ...
 

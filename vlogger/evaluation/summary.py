@@ -248,7 +248,7 @@ def best_of(lines: Sequence[Line]) -> Table:
             for count in counts
         ]
         if any(cell is not None for cell in cells):
-            rows.append((next(label_of(key)), cells))
+            rows.append((label_of(key), cells))
     note = f"{len(clips)} clips, each made with {most} seeds; chosen for each metric alone."
     return Table("Best of K", note, [f"K = {count}" for count in counts], rows)
 
@@ -258,9 +258,9 @@ def chosen(best: Callable, lines: Sequence[Line], key: str) -> float:
     return best(known) if known else float("nan")
 
 
-def label_of(key: str) -> Iterable[str]:
+def label_of(key: str) -> str:
     name = key.split(".", 1)[1]
-    return (label(metric) for metrics in FAMILIES.values() for metric in metrics if metric.key == name)
+    return next(label(metric) for metrics in FAMILIES.values() for metric in metrics if metric.key == name)
 
 
 def diversity(lines: Sequence[Line]) -> Table:

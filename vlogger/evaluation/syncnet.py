@@ -9,6 +9,7 @@ differ a little from published ones.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,12 @@ SHIFT = 15  # frames
 BINS, CEPSTRA, FFT, LIFTER, EMPHASIS = 26, 13, 512, 22, 0.97  # python_speech_features.mfcc's defaults
 
 
-def block(inward: int, outward: int, kernel, stride=1, padding=0, flat: bool = True) -> list[nn.Module]:
+Size = Any  # a number, or two or three
+
+
+def block(
+    inward: int, outward: int, kernel: Size, stride: Size = 1, padding: Size = 0, flat: bool = True
+) -> list[nn.Module]:
     conv, norm = (nn.Conv2d, nn.BatchNorm2d) if flat else (nn.Conv3d, nn.BatchNorm3d)
     return [conv(inward, outward, kernel, stride, padding), norm(outward), nn.ReLU()]
 
@@ -110,7 +116,7 @@ def mfcc(samples: Tensor) -> NDArray:
     power = np.abs(np.fft.rfft(frames, FFT)) ** 2 / FFT
     energy = np.maximum(power.sum(1), np.finfo(float).eps)
     bank = np.maximum(power @ filters().T, np.finfo(float).eps)
-    cepstra = dct(np.log(bank), type=2, axis=1, norm="ortho")[:, :CEPSTRA]
+    cepstra = np.asarray(dct(np.log(bank), type=2, axis=1, norm="ortho"))[:, :CEPSTRA]
     cepstra *= 1 + LIFTER / 2 * np.sin(np.pi * np.arange(CEPSTRA) / LIFTER)
     cepstra[:, 0] = np.log(energy)
     return cepstra

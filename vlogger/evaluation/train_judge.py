@@ -30,7 +30,7 @@ DEFAULTS = {
 
 
 def main() -> None:
-    given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
+    given = {name: value for name, _, value in (argument.partition("=") for argument in sys.argv[1:])}
     try:
         if not {"data", "out"} <= set(given) or not set(given) <= set(DEFAULTS):
             raise UserError(str(__doc__).strip().splitlines()[0])
