@@ -1,13 +1,16 @@
 """How closely the body is fitted to portraits: python -m benchmarks.fit_portraits FOLDER [OVERLAYS.png]
 
-One line a photo: mean distance of MediaPipe's landmarks from the mesh's, in percent of the distance between the eyes,
-over all points but the face outline (what of it turns away from the viewer slides along the mesh: it has no fixed place
-on it), over the 51 inner iBUG points, and the worst point; CPU seconds. Then means and maxima. With a
-second argument the meshes are drawn over the photos.
+One line a photo, distances in the picture between MediaPipe's points and the mesh's: `shape` and `personal`: percent of
+the distance between the eyes, mean over the face's points but the outline (what of it turns away from the viewer slides
+along the mesh: it has no fixed place on it), before and after the personal offsets; `worst` point after them; `lips`
+and `lids`: mean difference of their openings; `arms`, `hips`, `hands`: percent of the width of the shoulders, where
+they are seen; CPU seconds, all in all. Then means and maxima. With a second argument the meshes are drawn over the
+photos.
 """
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +18,18 @@ import torch
 from PIL import Image
 
 from render.camera import project, scale_intrinsics
-from render.evidence import markers
-from render.fit import fit_person, landmark_error
+from render.evidence import eye_distance
+from render.fit import FitPortrait, fit_person, joint_errors, landmark_error
 from render.landmarks import choose, detect, person_of
 from render.rasterize import interpolate, rasterize
-from render.targets import INNER_IBUG, OVAL
+from render.targets import INNER_LIP_PAIRS, LID_PAIRS, OVAL
 from vlogger.body.smplx import Body, load_body
 from vlogger.framing import pose_subject
 from vlogger.io import load_portrait
 from vlogger.types import Subject
 
 SIDE, COLUMNS = 320, 5
+NUMBERS = ("shape", "personal", "worst", "lips", "lids", "arms", "hips", "hands", "seconds")
 
 
 def overlay(body: Body, subject: Subject) -> np.ndarray:
@@ -52,36 +56,51 @@ def vertex_normals(vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.normalize(summed, dim=-1)
 
 
-def measure(body: Body, path: Path) -> tuple[Subject, list[float]]:
-    """The subject, and its error in percent (without outline, iBUG, worst) and CPU seconds."""
-    portrait = load_portrait(path)
+def measure(stage: FitPortrait, path: Path) -> tuple[Subject, list[float]]:
+    """The subject, and the numbers of its line (`NUMBERS`)."""
+    body, marks, portrait = stage.body, stage.marks, load_portrait(path)
     start = time.process_time()
     image = portrait.image.permute(1, 2, 0).contiguous().numpy()
     person = person_of(image, choose(detect(image), "largest", path.name))
-    subject = fit_person(body, markers(body), person, portrait, steps=12)
+    subject = stage.of(person, portrait)
     seconds = time.process_time() - start
-    points = torch.from_numpy(person.face.points)
-    inner, ibug = (
-        100 * landmark_error(body, subject, points, torch.tensor(ids))
-        for ids in ([i for i in range(468) if i not in OVAL and body.mp_faces[i] >= 0], INNER_IBUG)
-    )
-    return subject, [float(inner.mean()), float(ibug.mean()), float(inner.max()), seconds]
+    shape, points = fit_person(body, marks, person, portrait, steps=12), torch.from_numpy(person.face.points)
+    inner = torch.tensor([i for i in range(468) if i not in OVAL and body.mp_faces[i] >= 0])
+    before, after = (100 * landmark_error(body, one, points, inner) for one in (shape, subject))
+    joints = {name: 100 * float(error.mean()) for name, error in joint_errors(marks, subject, person).items()}
+    gaps = [100 * gap_error(body, subject, points, pairs) for pairs in (INNER_LIP_PAIRS, LID_PAIRS)]
+    faces = [float(before.mean()), float(after.mean()), float(after.max())]
+    return subject, [*faces, *gaps, joints["arms"], joints["hips"], joints["hands"], seconds]
+
+
+def gap_error(body: Body, subject: Subject, points: torch.Tensor, pairs: tuple[tuple[int, int], ...]) -> float:
+    """Mean difference of the openings between pairs of landmarks, mesh and photo (478, 3), over the eyes' distance."""
+    upper, lower = torch.tensor(pairs).T
+    corners = pose_subject(subject, body)[body.faces[body.mp_faces]]
+    mesh = project((corners * body.mp_bary[..., None]).sum(1), subject.intrinsics)
+    openings = [rows[lower, :2] - rows[upper, :2] for rows in (mesh, points)]
+    return float((openings[0] - openings[1]).norm(dim=-1).mean() / eye_distance(points))
 
 
 def main(folder: str, sheet: str | None = None) -> None:
-    body, rows, pictures = load_body(), [], []
-    print(f"{'photo':60} {'inner %':>8} {'iBUG %':>8} {'worst %':>8} {'seconds':>8}")
+    stage, rows, pictures = FitPortrait(load_body(), "largest"), [], []
+    print(f"{'photo':40}" + "".join(f"{name:>9}" for name in NUMBERS))
     for path in sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")):
-        subject, row = measure(body, path)
+        subject, row = measure(stage, path)
         rows.append(row)
-        pictures += [overlay(body, subject)] if sheet else []
-        print(f"{path.name[:60]:60} " + " ".join(f"{value:8.2f}" for value in row), flush=True)
-    for name, values in (("mean", np.mean(rows, axis=0)), ("max", np.max(rows, axis=0))):
-        print(f"{name:60} " + " ".join(f"{value:8.2f}" for value in values))
+        pictures += [overlay(stage.body, subject)] if sheet else []
+        print(line(path.name, row), flush=True)
+    print(line("mean", np.nanmean(rows, axis=0)))
+    print(line("max", np.nanmax(rows, axis=0)))
     if sheet:
         pictures += [np.zeros_like(pictures[0])] * (-len(pictures) % COLUMNS)
         lines = [np.concatenate(pictures[i : i + COLUMNS], axis=1) for i in range(0, len(pictures), COLUMNS)]
         Image.fromarray(np.concatenate(lines)).save(sheet)
+
+
+def line(name: str, values: Sequence[float] | np.ndarray) -> str:
+    """One line of the table; nothing where there is no number."""
+    return f"{name[:40]:40}" + "".join(" " * 9 if np.isnan(value) else f"{value:9.2f}" for value in values)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from render.targets import (
     iris_vertices,
     landmark_weights,
     points_body,
+    with_point,
 )
 from vlogger.body.landmarks import LEFT_LIDS, RIGHT_LIDS
 from vlogger.body.skeleton import JOINTS, joint_index
@@ -31,15 +32,20 @@ from vlogger.body.smplx import Body
 FACE_SIGMA = 0.006  # of one of a hundred face points, in eye distances
 GAP_SIGMA = 0.006  # of the opening of lips and lids
 IRIS_SIGMA = 0.01
-JOINT_SIGMA = 0.2  # of a body joint: clothes hide it
-HAND_SIGMA = 0.3  # of one of the 21 points of a hand: fingers differ in length
-BONE_SIGMA = 0.25  # of a bone's direction in space (unit vectors)
+JOINT_SIGMA = 0.07  # of a body joint: a hundredth of the shoulders
+HAND_SIGMA = 0.1  # of one of the 21 points of a hand: fingers differ in length
+BONE_SIGMA = 0.6  # of a bone's direction in space (unit vectors)
 FINGER_BONE_SIGMA = 0.6
 
 # MediaPipe's pose point -> joint
 POSE_JOINTS = {
     **{11: "left_shoulder", 12: "right_shoulder", 13: "left_elbow", 14: "right_elbow"},
     **{15: "left_wrist", 16: "right_wrist", 23: "left_hip", 24: "right_hip"},
+}
+# Pose points that are seen above their joint, as the mean of a hundred portraits has it: what carries them, metres.
+POSE_ABOVE = {
+    **{11: ("left_collar", 0.02), 12: ("right_collar", 0.02)},
+    **{23: ("pelvis", 0.03), 24: ("pelvis", 0.03)},
 }
 POSE_BONES = ((12, 11), (11, 13), (13, 15), (12, 14), (14, 16))  # the shoulders' line, upper arms, forearms
 
@@ -68,9 +74,9 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Markers:
-    """The points of a body that evidence is about, in order: known face landmarks, irises, finger tips; then joints."""
+    """The points of a body that evidence is about, in order: known face landmarks, irises, finger tips, then joints."""
 
-    body: Body  # of these points alone
+    body: Body  # of these points alone, and of the places above joints (`POSE_ABOVE`)
     ids: Tensor  # (n,) MediaPipe's numbers of the first n points
 
     @property
@@ -83,6 +89,12 @@ class Markers:
     def joint(self, name: str) -> int:
         return len(self.body.v_template) + joint_index(name)
 
+    def pose_point(self, number: int) -> int:
+        """Where MediaPipe sees a point of the pose: a joint, or a place above it."""
+        if number not in POSE_ABOVE:
+            return self.joint(POSE_JOINTS[number])
+        return len(self.body.v_template) - len(POSE_ABOVE) + list(POSE_ABOVE).index(number)
+
 
 def markers(body: Body) -> Markers:
     """The markers of a body, in double precision."""
@@ -90,6 +102,8 @@ def markers(body: Body) -> Markers:
     extra = torch.cat([iris_vertices(body), finger_tips(body, "left"), finger_tips(body, "right")])
     face, bary = at_vertices(body, extra)
     small = points_body(body, torch.cat([body.mp_faces[ids], face]), torch.cat([body.mp_bary[ids], bary]))
+    for number, (parent, height) in POSE_ABOVE.items():
+        small = with_point(small, POSE_JOINTS[number], parent, torch.tensor([0.0, height, 0.0]))
     fields = {name: value.double() for name, value in vars(small).items() if _is_real(value)}
     return Markers(replace(small, **fields), ids)
 
@@ -160,7 +174,7 @@ def _pose(pose: Pose, marks: Markers, unit: float, size: tuple[int, int]) -> Evi
     """Shoulders, arms and hips that are seen; only those inside the picture (the model imagines the others)."""
     trust = trust_of(pose, size)
     at = [
-        (marks.joint(name), pose.points[i], trust[i] / (JOINT_SIGMA * unit * (2 if name.endswith("hip") else 1)))
+        (marks.pose_point(i), pose.points[i], trust[i] / (JOINT_SIGMA * unit * (2 if name.endswith("hip") else 1)))
         for i, name in POSE_JOINTS.items()
         if trust[i] > 0
     ]

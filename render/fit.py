@@ -6,7 +6,7 @@ eq. 1, with one dense least-squares solve in the place of its optimiser). Three 
 and the camera, then all unknowns, then all again with the outline.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -14,12 +14,24 @@ from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
 from render.camera import project
-from render.evidence import Evidence, Markers, eye_distance, gather, in_camera, markers, trust_of
+from render.evidence import (
+    POSE_JOINTS,
+    Evidence,
+    Markers,
+    eye_distance,
+    gather,
+    hand_points,
+    in_camera,
+    markers,
+    trust_of,
+)
 from render.landmarks import FaceChoice, Person, choose, detect, person_of
+from render.personal import Posture, closed_lips, field_of, joined, offsets_of, seen_landmarks
 from render.solve import least_squares
+from render.surface import HeadField
 from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from vlogger.body.skeleton import JOINTS, joint_index
-from vlogger.body.smplx import Body, pose
+from vlogger.body.smplx import Body, personal, pose
 from vlogger.framing import pose_subject
 from vlogger.types import Portrait, Subject
 
@@ -28,6 +40,7 @@ FOCAL_SIGMA = 0.15  # of the logarithm of the focal length
 EXPRESSION_SIGMA = 0.4
 RANGE_SIGMA = 0.05  # how far expressions stray from [0, 1]
 GAZE_SIGMA = 0.05  # radians between the two eyes
+REFITS, REFIT_STEPS = 1, 4  # after personal offsets were found
 
 
 class Unknowns(NamedTuple):
@@ -71,10 +84,10 @@ def rest_angles() -> Tensor:
 def angle_sigmas() -> Tensor:
     """(55, 3) radians: how far each joint is believed to turn from rest about x, y, z; 0 for joints that stay."""
     spread = {
-        "pelvis": (0.15, 0.5, 0.08),
-        "spine1": (0.1, 0.1, 0.06),
-        "spine2": (0.1, 0.1, 0.06),
-        "spine3": (0.1, 0.1, 0.06),
+        "pelvis": (0.3, 1.0, 0.15),
+        "spine1": (0.2, 0.2, 0.12),
+        "spine2": (0.2, 0.2, 0.12),
+        "spine3": (0.2, 0.2, 0.12),
         "neck": (0.2, 0.3, 0.15),
         "head": (0.3, 0.4, 0.2),
         "eye": (0.2, 0.3, 0.0),
@@ -97,12 +110,17 @@ def prior(body: Body, person: Person, focal_sigma: float) -> tuple[Unknowns, Unk
     means = Unknowns(torch.zeros(shape), torch.zeros(expressions), rest_angles(), torch.zeros(3), focal)
     spread = Unknowns(
         torch.ones(shape),
-        torch.full((expressions,), EXPRESSION_SIGMA),
+        EXPRESSION_SIGMA * told_by_landmarks(body),
         angle_sigmas() * _seen(person)[:, None],
         torch.full((3,), 10.0),
         torch.tensor([focal_sigma]),
     )
     return Unknowns(*(value.double() for value in means)), Unknowns(*(value.double() for value in spread))
+
+
+def told_by_landmarks(body: Body) -> Tensor:
+    """(e,) 1 for expressions that landmarks can tell, 0 for the tongue: a fit would shape the lips with it."""
+    return torch.tensor([0.0 if name.startswith("tongue") else 1.0 for name in body.expression_names])
 
 
 def _seen(person: Person) -> Tensor:
@@ -181,7 +199,9 @@ def start_of(problem: Problem, person: Person) -> Unknowns:
     template = marks.body.v_template[: len(marks.ids)]
     turn, scale = procrustes(template, seen)
     angles = means.angles.clone()
-    whole = matrix_to_axis_angle(turn)
+    trunk = aim_trunk(person, problem.size)
+    whole = matrix_to_axis_angle(axis_angle_to_matrix(trunk).T @ turn)
+    angles[joint_index("pelvis")] = trunk
     angles[joint_index("neck")], angles[joint_index("head")] = 0.4 * whole, 0.6 * whole
     aim_arms(angles, person, marks.body, problem.size)
     here = problem.points(means._replace(angles=angles))[: len(marks.ids)].mean(0)
@@ -192,6 +212,16 @@ def start_of(problem: Problem, person: Person) -> Unknowns:
     return means._replace(angles=angles, translation=place - here)
 
 
+def aim_trunk(person: Person, size: tuple[int, int]) -> Tensor:
+    """(3,) axis-angle of the trunk's turn about the vertical, as the shoulders' line has it; 0 where it is not seen."""
+    if person.pose is None or trust_of(person.pose, size)[[11, 12]].min() == 0:
+        return torch.zeros(3, dtype=torch.double)
+    right_to_left = in_camera(person.pose.world[11] - person.pose.world[12])
+    return torch.stack(
+        [torch.tensor(0.0), torch.atan2(-right_to_left[2], right_to_left[0]), torch.tensor(0.0)]
+    ).double()
+
+
 def aim_arms(angles: Tensor, person: Person, body: Body, size: tuple[int, int]) -> None:
     """Turn shoulders and elbows in `angles` (55, 3) so that the bones which are seen point as MediaPipe says."""
     if person.pose is None:
@@ -199,7 +229,9 @@ def aim_arms(angles: Tensor, person: Person, body: Body, size: tuple[int, int]) 
     trust = trust_of(person.pose, size)
     for side, points in (("left", (11, 13, 15)), ("right", (12, 14, 16))):
         names = [f"{side}_{name}" for name in ("collar", "shoulder", "elbow", "wrist")]
-        parent = axis_angle_to_matrix(angles[joint_index(names[0])])
+        parent = axis_angle_to_matrix(angles[joint_index("pelvis")]) @ axis_angle_to_matrix(
+            angles[joint_index(names[0])]
+        )
         for k in (0, 1):
             start, end = points[k], points[k + 1]
             if min(trust[start], trust[end]) == 0:
@@ -242,25 +274,56 @@ class FitPortrait:
     def __init__(self, body: Body, face: FaceChoice = "only", steps: int = 12, name: str = "portrait") -> None:
         self.body, self.face, self.steps, self.name = body, face, steps, name
         self.marks = markers(body)
+        self.field = field_of(body, self.marks)
 
     def __call__(self, portrait: Portrait) -> Subject:
         image = portrait.image.permute(1, 2, 0).contiguous().numpy()
         person = person_of(image, choose(detect(image), self.face, self.name))
-        return fit_person(self.body, self.marks, person, portrait, self.steps)
+        return self.of(person, portrait)
+
+    def of(self, person: Person, portrait: Portrait) -> Subject:
+        """The subject whose landmarks these are."""
+        return fit_personal(self.body, self.marks, self.field, person, portrait, self.steps)
 
 
 def fit_person(body: Body, marks: Markers, person: Person, portrait: Portrait, steps: int) -> Subject:
-    """The subject whose landmarks these are."""
+    """The subject whose landmarks these are, without personal offsets: `marks` may be those of a personal body."""
     problem = problem_of(marks, person, (portrait.image.shape[1], portrait.image.shape[2]))
+    return subject_of(problem, stages(problem, start_of(problem, person), steps), portrait)
+
+
+def fit_personal(
+    body: Body, marks: Markers, field: HeadField, person: Person, portrait: Portrait, steps: int
+) -> Subject:
+    """The subject whose landmarks these are: pose and shape first, then personal offsets and all again, twice."""
+    seen = torch.from_numpy(person.face.points).double()
+    offsets = offsets_of(field, closed_lips(marks))
+    problem = problem_of(markers(personal(body, offsets)), person, (portrait.image.shape[1], portrait.image.shape[2]))
     unknowns = stages(problem, start_of(problem, person), steps)
-    return Subject(
-        portrait=portrait,
-        betas=unknowns.betas.float(),
-        rotations=axis_angle_to_matrix(unknowns.angles).float(),
-        expression=unknowns.expression.float(),
-        translation=unknowns.translation.float(),
-        intrinsics=problem.intrinsics(unknowns.focal).float(),
+    everything = unpack(torch.ones_like(pack(unknowns)), body)
+    for again in (REFITS * [True]) + [False]:
+        posture = posture_of(problem, unknowns)
+        offsets = offsets_of(field, joined(closed_lips(marks), seen_landmarks(marks, seen, posture)))
+        problem = replace(problem, marks=markers(personal(body, offsets)))
+        unknowns = solve(problem, unknowns, everything, REFIT_STEPS) if again else unknowns
+    return replace(subject_of(problem, unknowns, portrait), offsets=offsets)
+
+
+def posture_of(problem: Problem, unknowns: Unknowns) -> Posture:
+    """The unknowns as one frame."""
+    return Posture(
+        unknowns.betas,
+        axis_angle_to_matrix(unknowns.angles)[None],
+        unknowns.expression[None],
+        unknowns.translation[None],
+        problem.intrinsics(unknowns.focal),
     )
+
+
+def subject_of(problem: Problem, unknowns: Unknowns, portrait: Portrait) -> Subject:
+    """The unknowns as the value that the other stages read."""
+    betas, rotations, expression, translation, intrinsics = (v.float() for v in posture_of(problem, unknowns))
+    return Subject(portrait, betas, rotations[0], expression[0], translation[0], intrinsics)
 
 
 def problem_of(marks: Markers, person: Person, size: tuple[int, int], focal_sigma: float = FOCAL_SIGMA) -> Problem:
@@ -285,3 +348,27 @@ def landmark_error(body: Body, subject: Subject, face_points: Tensor, ids: Tenso
     corners = pose_subject(subject, body)[body.faces[body.mp_faces[ids]]]
     pixels = project((corners * body.mp_bary[ids][..., None]).sum(1), subject.intrinsics)[..., :2]
     return (pixels - face_points[ids, :2]).norm(dim=-1) / eye_distance(face_points)
+
+
+def joint_errors(marks: Markers, subject: Subject, person: Person) -> dict[str, Tensor]:
+    """Distances in the picture of what MediaPipe sees from the mesh's, over the width of the seen shoulders.
+
+    "arms" (shoulders, elbows, wrists) and "hips" (k,) that are trusted, "hands" (21,) of each that is seen; all empty
+    for a person without a pose.
+    """
+    errors = {"arms": [], "hips": [], "hands": []}
+    if person.pose is None:
+        return {name: torch.zeros(0) for name in errors}
+    frame = (subject.rotations[None], subject.expression[None], subject.translation[None])
+    posed = pose(marks.body, subject.betas.double(), *(value.double() for value in frame))
+    pixels = project(torch.cat([posed.vertices[0], posed.joints[0]]), subject.intrinsics.double())[:, :2]
+    seen, trust = torch.from_numpy(person.pose.points), trust_of(person.pose, subject.portrait.image.shape[1:])
+    for number, name in POSE_JOINTS.items():
+        if trust[number] > 0:
+            kind = "hips" if name.endswith("hip") else "arms"
+            errors[kind].append((pixels[marks.pose_point(number)] - seen[number]).norm()[None])
+    for side, hand in (("left", person.left_hand), ("right", person.right_hand)):
+        if hand is not None:
+            errors["hands"].append((pixels[hand_points(marks, side)] - torch.from_numpy(hand.points)).norm(dim=-1))
+    width = (seen[11] - seen[12]).norm()
+    return {name: torch.cat([torch.zeros(0), *parts]) / width for name, parts in errors.items()}

@@ -22,6 +22,7 @@ OVAL = (
 INNER_IBUG = MEDIAPIPE_OF_IBUG[17:]
 RIGHT_IRIS, LEFT_IRIS = 468, 473
 LIP_PAIRS = ((82, 87), (13, 14), (312, 317), (81, 178), (311, 402))  # upper, lower inner lip
+INNER_LIP_PAIRS = tuple(zip(INNER_LIPS[1:10], reversed(INNER_LIPS[11:])))  # all between the corners
 LID_PAIRS = ((160, 144), (159, 145), (158, 153), (387, 373), (386, 374), (385, 380))  # upper, lower lid
 
 OUTLINE, OUTLINE_YAW = 0.3, 0.35  # weight of the outline; radians at which its far side no longer counts
@@ -46,6 +47,21 @@ def points_body(body: Body, face: Tensor, bary: Tensor) -> Body:
         weights=mix(body.weights),
         J_regressor=None,
         faces=body.faces[:0],
+    )
+
+
+def with_point(body: Body, joint: str, parent: str, offset: Tensor) -> Body:
+    """The body with one more vertex: offset (3,) metres from a joint of the T pose, and moved as the parent moves."""
+    at, weight = joint_index(joint), torch.zeros_like(body.weights[:1])
+    weight[0, joint_index(parent)] = 1
+    posedirs = body.posedirs
+    return replace(
+        body,
+        v_template=torch.cat([body.v_template, (body.J_template[at] + offset)[None]]),
+        shapedirs=torch.cat([body.shapedirs, body.J_shapedirs[at, None]]),
+        exprdirs=torch.cat([body.exprdirs, body.J_exprdirs[at, None]]),
+        posedirs=None if posedirs is None else torch.nn.functional.pad(posedirs, (0, 0, 0, 3)),
+        weights=torch.cat([body.weights, weight]),
     )
 
 

@@ -26,6 +26,7 @@ from render.fit import (
     rest_angles,
     stages,
     start_of,
+    told_by_landmarks,
 )
 from render.landmarks import Face, Person, bounds
 from render.targets import LEFT_IRIS, LID_PAIRS, LIP_PAIRS, OVAL, RIGHT_IRIS, landmark_weights
@@ -203,7 +204,7 @@ def _posed(clip: _Clip, state: _State) -> tuple[Tensor, Tensor, Tensor]:
 def _solve(clip: _Clip, state: _State, fps: float) -> _State:
     """The state that fits best, after `STEPS` steps."""
     expressions = state.expression.shape[1]
-    spread, step = _sigmas(expressions, fps)
+    spread, step = _sigmas(clip.marks.body, fps)
     for _ in range(STEPS):
         jacobian, value = _linearise(clip, state)
         normal, slope = jacobian.mT @ jacobian, (jacobian.mT @ value[..., None])[..., 0]
@@ -216,12 +217,14 @@ def _solve(clip: _Clip, state: _State, fps: float) -> _State:
     return state
 
 
-def _sigmas(expressions: int, fps: float) -> tuple[Tensor, Tensor]:
+def _sigmas(body: Body, fps: float) -> tuple[Tensor, Tensor]:
     """(e + 11,) believed deviation of each unknown from 0, and of its change from frame to frame."""
-    counts = torch.tensor([expressions, 6, 2, 3])
-    spread = torch.tensor([EXPRESSION_SIGMA, TURN_SIGMA, GAZE_SIGMA, 1e3]).double()
+    told = told_by_landmarks(body)
+    counts = torch.tensor([len(told), 6, 2, 3])
+    spread = torch.tensor([EXPRESSION_SIGMA, TURN_SIGMA, GAZE_SIGMA, 1e3]).double().repeat_interleave(counts)
+    spread[: len(told)] *= torch.where(told > 0, 1.0, 1e-3)
     step = torch.tensor([EXPRESSION_STEP, TURN_STEP, GAZE_STEP, TRANSLATION_STEP]).double() * 25 / fps
-    return spread.repeat_interleave(counts), step.repeat_interleave(counts)
+    return spread, step.repeat_interleave(counts)
 
 
 def _banded(normal: Tensor, slope: Tensor, values: Tensor, hold: Tensor) -> Tensor:
