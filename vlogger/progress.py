@@ -1,7 +1,7 @@
 """What the person who waits sees: a bar for each stage, and where the time went."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -13,12 +13,13 @@ from vlogger.types import Audio, Controls, Motion, Portrait, Subject, Video
 
 
 class Clock:
-    """Seconds spent in each named activity; what runs inside another counts for itself only."""
+    """Seconds spent in each named activity, told by `now`; what runs inside another counts for itself only."""
 
-    def __init__(self):
+    def __init__(self, now: Callable[[], float] = perf_counter):
         self.seconds: dict[str, float] = {}
         self.running: list[str] = []
-        self.since = perf_counter()
+        self.now = now
+        self.since = now()
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
@@ -32,7 +33,7 @@ class Clock:
 
     def charge(self) -> None:
         """Book the time since the last change on what was running."""
-        now = perf_counter()
+        now = self.now()
         if self.running:
             name = self.running[-1]
             self.seconds[name] = self.seconds.get(name, 0.0) + now - self.since
