@@ -18,6 +18,7 @@ from vlogger.evaluation.faces import INTERPUPIL_MM, LIPS, aligned, unit
 
 MOST_LAG = 6  # frames to each side
 FEWEST = 8  # frames that a correlation needs
+FEWEST_CLIPS = 6  # that a mean curve needs: taking away that of n clips alone makes two of them agree by -1 / (n - 1)
 
 
 def correlation(first: NDArray, second: NDArray) -> float:
@@ -60,18 +61,18 @@ def rest(curves: Sequence[NDArray]) -> list[NDArray]:
 
 def matched_and_shuffled(made: Sequence[NDArray], true: Sequence[NDArray]) -> dict[str, list[float]]:
     """r of each clip with its own truth and with the next one's, raw and without the mean curves of the group;
-    `truth` is the next one's truth against its own: how much the corpus shares. Two clips at least."""
+    `truth` is the next one's truth against its own: how much the corpus shares. Two clips at least; without the mean
+    curves where there are `FEWEST_CLIPS`."""
     others = [*true[1:], *true[:1]]
-    made_rest, true_rest = rest(made), rest(true)
-    others_rest = [*true_rest[1:], *true_rest[:1]]
-    pairs = {
-        "r": zip(made, true),
-        "r_shuffled": zip(made, others),
-        "r_truth_shuffled": zip(true, others),
-        "r_rest": zip(made_rest, true_rest),
-        "r_rest_shuffled": zip(made_rest, others_rest),
-        "r_rest_truth_shuffled": zip(true_rest, others_rest),
-    }
+    pairs = {"r": zip(made, true), "r_shuffled": zip(made, others), "r_truth_shuffled": zip(true, others)}
+    if len(made) >= FEWEST_CLIPS:
+        made_rest, true_rest = rest(made), rest(true)
+        others_rest = [*true_rest[1:], *true_rest[:1]]
+        pairs |= {
+            "r_rest": zip(made_rest, true_rest),
+            "r_rest_shuffled": zip(made_rest, others_rest),
+            "r_rest_truth_shuffled": zip(true_rest, others_rest),
+        }
     return {name: [correlation(a, b) for a, b in both] for name, both in pairs.items()}
 
 

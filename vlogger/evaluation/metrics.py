@@ -29,7 +29,6 @@ LIPS = (
     Metric("judge_r_width", "audio judge: r of width", "", "up"),
     Metric("judge_r_jaw", "audio judge: r of jaw", "", "up"),
     Metric("judge_lag", "audio judge: best lag", "frames", "0", 2),
-    Metric("judge_r_shuffled", "audio judge: r of aperture, shuffled audio", "", "0"),
     Metric("lse_d", "LSE-D", "", "down", 2),
     Metric("lse_c", "LSE-C", "", "up", 2),
 )
@@ -68,10 +67,6 @@ REENACTMENT = (
 DISTANCES = (
     Metric("mobilenet_distance", "MobileNet distance, full", "", "down"),
     Metric("lpips", "LPIPS (AlexNet), full", "", "down"),
-)
-COST = (
-    Metric("first_frame", "until the first frames are there", "s", "down", 2),
-    Metric("seconds_per_second", "seconds of compute per second of video", "s/s", "down", 2),
 )
 FAMILIES = {
     "Lips": LIPS,

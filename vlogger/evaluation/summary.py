@@ -132,8 +132,7 @@ def family(title: str, metrics: Sequence[Metric], lines: Sequence[Line]) -> Tabl
     rows, digits, columns = [], [], []
     known = groups(lines)
     columns = [f"{group}, {side}" for group in known for side in ("ours", "truth")]
-    judged = [metric for metric in metrics if metric.key != "judge_r_shuffled"]
-    for metric in judged:
+    for metric in metrics:
         cells: list[Cell] = [
             mean(members, f"{who}.{metric.key}") for members in known.values() for who in ("made", "true")
         ]
@@ -301,7 +300,7 @@ def memory(lines: Sequence[Line]) -> Table:
         if line.kind == "memory"
     ]
     note = "Each length in a process of its own."
-    return Table("Memory against length", note, ("peak [MB]", "seconds", "frames"), rows)
+    return Table("Memory against length", note, ("peak [MB]", "CPU seconds", "frames"), rows)
 
 
 def curves_of(lines: Sequence[Line], count: int) -> list[tuple[str, dict[str, NDArray]]]:
