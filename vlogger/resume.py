@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -80,6 +81,7 @@ def work_folder(out: Path, key: str | None) -> Iterator[Path]:
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)
     with alone(folder, out):
+        sweep(out)
         if key is None or not (folder / "key").exists() or (folder / "key").read_text() != key:
             cleared(folder, key or "")
         try:
@@ -107,6 +109,14 @@ def alone(folder: Path, out: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise UserError(f"another run is making {out}; wait for it, or choose another out=") from error
         yield
+
+
+def sweep(out: Path) -> None:
+    """Remove what killed runs of the same video have left of `vlogger.io.whole`."""
+    for file in out.parent.iterdir():
+        match = re.fullmatch(rf"\.{re.escape(out.stem)}\.(\d+)\.part\.(mp4|json)", file.name)
+        if match and int(match[1]) != os.getpid():
+            file.unlink(missing_ok=True)
 
 
 def cleared(folder: Path, key: str) -> None:
