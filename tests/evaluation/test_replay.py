@@ -10,8 +10,9 @@ from render.track import Track
 from vlogger.curation.pairs import Footage
 from vlogger.evaluation.bench import Bench, Judges
 from vlogger.evaluation.judge import load_judge
-from vlogger.evaluation.replay import compared, replayed
+from vlogger.evaluation.replay import compared, inside_of, replayed
 from vlogger.evaluation.visible import HANDS, TIGHT, TORSO, visible_body
+from vlogger.framing import Region
 from vlogger.pipeline import Vlogger
 from vlogger.types import Motion, Portrait
 
@@ -57,3 +58,8 @@ def test_what_of_the_body_a_picture_shows(bench):
         return visible_body(stage(Portrait(torch.zeros(3, height, 200, dtype=torch.uint8))), bench.vlogger.body)
 
     assert seen(200, 0.5) == TIGHT and seen(200, 1.6) == TORSO and seen(400, 6.0) == HANDS
+
+
+def test_only_what_lies_in_the_picture_counts():
+    known = inside_of(Region(-10.0, 5.0, 40.0), 20, 35, 20)  # two pixels of the picture to one of the square
+    assert known[0, 0].sum() == 15 * 10 and known[0, 0, :15, 5:15].all()

@@ -4,7 +4,8 @@
 - SSIM [1], better: up. Mean of its map over the region (Wang et al. 2004, 11 x 11 Gaussian windows)
 - L1 [1], better: down. Mean absolute difference of colours in [0, 1]
 
-Regions come from the drawn body parts of the true motion: full, face, mouth, hands, body (all parts but the face's).
+Regions come from the drawn body parts of the true motion: full, face, mouth, hands, body (all parts but the face's),
+within the picture (the square may stick out of it).
 Baselines: the reference copied; the warped reference with its holes filled smoothly.
 """
 

@@ -22,13 +22,15 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Replayed:
-    """Pictures (t, 3, s, s) in [0, 1] of the generated square, and its body parts (t, k, s, s)."""
+    """Pictures (t, 3, s, s) in [0, 1] of the generated square, its body parts (t, k, s, s), and where it lies inside
+    the picture that there is: 1 in `inside` (1, 1, s, s). Beyond that nobody knows the truth."""
 
     true: Tensor
     made: Tensor
     warped: Tensor
     copied: Tensor
     parts: Tensor
+    inside: Tensor
 
 
 def replayed(bench: Bench, footage: Footage, reference: int, frames: slice) -> Replayed:
@@ -47,7 +49,17 @@ def replayed(bench: Bench, footage: Footage, reference: int, frames: slice) -> R
         parts.append(controls.parts)
     true = [crop(footage.subject(t), region, side).portrait.image for t in range(len(footage.frames))[frames]]
     copied = large.photo[None].expand(len(true), -1, -1, -1)
-    return Replayed(torch.stack(true).float() / 255, torch.cat(made), torch.cat(warped), copied, torch.cat(parts))
+    known = inside_of(region, side, footage.frames.shape[-2], footage.frames.shape[-1])
+    pictures = (torch.stack(true).float() / 255, torch.cat(made), torch.cat(warped), copied)
+    return Replayed(*pictures, torch.cat(parts), known)
+
+
+def inside_of(region: Region, side: int, height: int, width: int) -> Tensor:
+    """(1, 1, side, side): 1 where the pixel's centre lies in a picture of height x width."""
+    steps = (torch.arange(side) + 0.5) * region.side / side
+    rows = (region.top + steps >= 0) & (region.top + steps < height)
+    columns = (region.left + steps >= 0) & (region.left + steps < width)
+    return (rows[:, None] & columns).float()[None, None]
 
 
 def painted(bench: Bench, subject: Subject, region: Region, motion: Motion, side: int):
@@ -73,7 +85,8 @@ def smoothly_filled(controls: Controls) -> Tensor:
 
 def compared(bench: Bench, result: Replayed) -> Numbers:
     """Every region of ours and of both baselines: "made.face.psnr" and so on; network distances of the full square."""
-    masks, numbers = regions_of(result.parts), {}
+    masks = {name: mask * result.inside for name, mask in regions_of(result.parts).items()}
+    numbers: Numbers = {}
     for who in ("made", "warped", "copied"):
         pictures = getattr(result, who)
         for region, values in scores(pictures, result.true, masks).items():
