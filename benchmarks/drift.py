@@ -84,8 +84,8 @@ def face_box(controls: ControlSequence) -> tuple[slice, slice]:
 
 def print_flicker(vlogger: Vlogger, subject: Subject, frames: int = 48) -> None:
     """The painter alone: where nothing moves, the finished video shows the photo itself."""
-    still = (value.expand(frames, *value.shape) for value in (subject.rotations, subject.expression))
-    motion = Motion(*still, subject.translation.expand(frames, 3), 24.0)
+    rotations, expression = subject.rotations.expand(frames, -1, -1, -1), subject.expression.expand(frames, -1)
+    motion = Motion(rotations, expression, subject.translation.expand(frames, -1), 24.0)
     controls = small_controls(vlogger, subject, motion)
     rows, columns = face_box(controls)
     face = painted(vlogger.video, controls)[..., rows, columns].float()
