@@ -104,6 +104,16 @@ class Models:
     def hands(self) -> Any:
         return self._solutions.hands.Hands(static_image_mode=True, max_num_hands=2, min_detection_confidence=0.3)
 
+    def following(self) -> Any:
+        """A mesh of its own that starts from its last result, for the frames of a clip; `close` it after use."""
+        return self._solutions.face_mesh.FaceMesh(
+            static_image_mode=False,
+            max_num_faces=1,
+            refine_landmarks=True,
+            min_detection_confidence=0.3,
+            min_tracking_confidence=0.5,
+        )
+
     def close(self) -> None:
         for name in ("near_faces", "far_faces", "mesh", "pose", "hands"):
             if name in self.__dict__:
@@ -154,6 +164,20 @@ def choose(faces: list[Face], choice: FaceChoice, name: str) -> Face:
     if not isinstance(choice, int) or not 0 <= choice < len(faces):
         raise UserError(f"{many}, so face={choice} does not exist: {cure}.")
     return faces[choice]
+
+
+def detect_near(image: np.ndarray, place: Box) -> Face | None:
+    """The face of a picture that overlaps a box most, searched in the whole picture and around the box only."""
+    height, width = image.shape[:2]
+    with opened_models() as models:
+        hits = [
+            hit
+            for part in (np.array([0, 0, width, height]), square(place, 2.5))
+            for hit in _detections(models, image, part)
+        ]
+        near = [hit for hit in hits if overlap(square(hit[0], 1.5), square(place, 1.5)) > 0]
+        best = max(near or hits, key=lambda hit: overlap(square(hit[0], 1.5), square(place, 1.5)), default=None)
+        return None if best is None else _mesh(models, image, *best)
 
 
 def person_of(image: np.ndarray, face: Face) -> Person:
@@ -342,3 +366,8 @@ def _resized(image: np.ndarray, side: int) -> np.ndarray:
 def _pixels(rows: Any, side: int) -> np.ndarray:
     """MediaPipe's relative landmarks of a square picture in its pixels (n, 3)."""
     return np.array([(p.x, p.y, p.z) for p in rows]) * side
+
+
+def pixels_of(landmarks: Any, origin: np.ndarray, scale: float, side: int) -> np.ndarray:
+    """MediaPipe's landmarks of a crop (`cut`) of this side in the picture's pixels: (n, 3) float32."""
+    return (_pixels(landmarks.landmark, side) / scale + (*origin, 0)).astype(np.float32)
