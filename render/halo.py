@@ -34,9 +34,9 @@ def add_halo(field: NDArray, body: NDArray, seen: NDArray, reach: NDArray, photo
         return field
     inside = depth_inside(body)
     rim = body & (inside <= np.maximum(1.5, RIM * reach))
-    weight = rim * (HIDDEN_TRUST + (1 - HIDDEN_TRUST) * seen)
+    weight = rim * (np.float32(HIDDEN_TRUST) + np.float32(1 - HIDDEN_TRUST) * seen)
     lent = outline_to_outline(field, rim, inside, photo_inside)
-    whole = spread(np.dstack([lent, reach]), weight.astype(np.float32))
+    whole = spread(np.dstack([lent, reach]), weight)
     distance = cv2.distanceTransform(1 - body.astype(np.uint8), cv2.DIST_L2, 5) - 0.5
     far = length(whole)
     width = 1.5 * np.maximum(whole[..., 2], NO_FOLD * far)
@@ -94,13 +94,17 @@ def _resized(image: NDArray, shape: Sequence[int], kind: int) -> NDArray:
 
 @numba.njit(cache=True, nogil=True)
 def inverse_distance(cells):
-    """cells (h,w,c+1): values * weight, weight -> (h,w,c): everywhere the mean of the known, weights / distance^4."""
+    """cells (h,w,c+1): values * weight, weight -> (h,w,c): the known, elsewhere their mean, weights / distance^4."""
     height, width, channels = cells.shape[0], cells.shape[1], cells.shape[2] - 1
     rows, columns = np.nonzero(cells[:, :, channels] > 0)
     filled = np.zeros((height, width, channels), np.float32)
     for y in range(height):
         for x in range(width):
-            total = 0.0
+            total = cells[y, x, channels]
+            if total > 0:
+                for c in range(channels):
+                    filled[y, x, c] = cells[y, x, c] / total
+                continue
             for k in range(len(rows)):
                 r2 = np.float32((rows[k] - y) ** 2 + (columns[k] - x) ** 2)
                 share = 1.0 / ((r2 + 0.01) * (r2 + 0.01))

@@ -29,7 +29,8 @@ def mesh_over(photo: Tensor, body: Body, subject: Subject, motion: Motion) -> Te
     """The moving body as grey clay, lit from the camera, over the photo (3 h w): (t 3 h w)."""
     own = personal(body, subject.offsets)
     posed = pose(own, subject.betas, motion.rotations, motion.expression, motion.translation).vertices
-    seen = rasterize(project(posed, subject.intrinsics), body.faces, *photo.shape[1:])
+    height, width = photo.shape[1:]
+    seen = rasterize(project(posed, subject.intrinsics), body.faces, height, width)
     a, b, c = (posed[:, body.faces[:, k]] for k in range(3))
     normal = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1)
     towards = torch.nn.functional.normalize(-(a + b + c), dim=-1)

@@ -179,10 +179,10 @@ def with_halo(field: NDArray, body: NDArray, seen: NDArray, reach: NDArray, coar
     mean = np.zeros((cells, cells, 5), np.float32)
     _cell_means(field, body, seen, reach, step, mean)
     coarse_body = mean[..., 4] >= 0.5
-    coarse = np.where(coarse_body[..., None], mean[..., :2] / step, 0)
-    whole = add_halo(coarse, coarse_body, mean[..., 2], mean[..., 3] / step, coarse_inside)
+    coarse = mean[..., :2] * (coarse_body[..., None] / np.float32(step))
+    whole = add_halo(coarse, coarse_body, mean[..., 2], mean[..., 3] / np.float32(step), coarse_inside)
     around_body = cv2.resize(step * whole, field.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    around_body[body] = field[body]
+    cv2.copyTo(field, body.view(np.uint8), around_body)
     return around_body
 
 
