@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from vlogger.curation.pairs import STILLNESS, Footage
+from vlogger.errors import UserError
 from vlogger.evaluation.bench import Bench
 from vlogger.evaluation.cost import Made, made
 from vlogger.evaluation.films import Film, cut, load_film, shrunk
@@ -23,6 +24,7 @@ from vlogger.pixels import resize
 from vlogger.types import Audio, Portrait
 
 TRACKED_SIDE = 512  # pixels: the shorter side at which true clips are tracked
+SAME_SIZE = 3  # pixels by which pictures of one size may differ
 REENACTED_SHAPE = 3  # frames from which the shape of somebody who is reenacted is fitted
 THUMBNAIL = 64  # pixels: of the pictures whose spread over seeds is measured
 
@@ -67,15 +69,28 @@ class ReenactStills:
     paths: tuple[str, ...]
 
     def __call__(self, bench: Bench) -> list[Row]:
-        images = [shrunk(load_portrait(path).image, TRACKED_SIDE) for path in self.paths]
-        films = [Film(image[None], STILLNESS) for image in images if image.shape == images[0].shape]
-        names = [Path(path).stem for path, image in zip(self.paths, images) if image.shape == images[0].shape]
-        seen = [index for index, film in enumerate(films) if film.has_face]
-        points = np.concatenate([films[index].points for index in seen])
-        together = Film(torch.cat([films[index].frames for index in seen]), STILLNESS, points)
+        films = self.films()
+        seen = [path for path, film in films.items() if film.has_face]
+        if seen[:1] != [self.paths[0]] or len(seen) < 2:
+            raise UserError(f"a face must be found in {self.paths[0]} and in another picture of its size")
+        points = np.concatenate([films[path].points for path in seen])
+        together = Film(torch.cat([films[path].frames for path in seen]), STILLNESS, points)
         footage = Footage(self.name, together.frames, together.track(bench.vlogger.body, REENACTED_SHAPE))
-        pairs = range(1, len(seen)) if seen[:1] == [0] else range(0)
-        return [replay_row(bench, names[seen[t]], replayed(bench, footage, 0, slice(t, t + 1))) for t in pairs]
+        pairs = enumerate(seen[1:], start=1)
+        return [replay_row(bench, Path(path).stem, replayed(bench, footage, 0, slice(t, t + 1))) for t, path in pairs]
+
+    def films(self) -> dict[str, Film]:
+        """Each picture as a film; those whose size differs from the reference's by a few pixels lose their last ones,
+        others are left out."""
+        images = {path: shrunk(load_portrait(path).image, TRACKED_SIDE) for path in self.paths}
+        sizes = {path: torch.tensor(image.shape[1:]) for path, image in images.items()}
+        near = {path for path, size in sizes.items() if (size - sizes[self.paths[0]]).abs().max() <= SAME_SIZE}
+        height, width = torch.stack([sizes[path] for path in near]).amin(0).tolist()
+        return {
+            path: Film(images[path][None, :, :height, :width].contiguous(), STILLNESS)
+            for path in self.paths
+            if path in near
+        }
 
 
 def replay_row(bench: Bench, name: str, result: Replayed) -> Row:
