@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most", type=int, default=50, help="number of clips")
     parser.add_argument("overrides", nargs="*")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     clips = [clip for clip in load_clips(given.clips) if not clip.spoken][: given.most]
     with initialize_config_module("conf", version_base="1.3"):
         cfg = compose("generate", [f"fps={clips[0].motion.fps}", *given.overrides])

@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("videos", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("overrides", nargs="*")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     with initialize_config_module("conf", version_base="1.3"):
         cfg = compose("generate", given.overrides)
     body = load_body()

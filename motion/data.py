@@ -27,6 +27,7 @@ AROUND = 0.8  # seconds of nothing that are heard before and after each recordin
 PAST_NOISE = 0.1  # of the known frames, scaled: what is continued is never perfect
 BEFORE, AFTER = 0.12, 0.15  # seconds by which lips begin before the sound and end after it
 HUSH_SECONDS = 6.0
+FROM_REST, ARRIVAL = 0.3, 0.6  # share of rows that begin as a portrait, and seconds until they move as any other
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,11 @@ def record(clip: Clip, speed: float, ear: Ear, variants: int, generator: torch.G
     heard = [ear.learn(padded, generator if number else None).half() for number in range(variants)]
     said = Prosody(torch.zeros(1 + len(samples) // 160), torch.zeros(0), torch.zeros(0))
     return Recording(clip, speed, prosody(samples) if clip.name != HUSH else said, heard)
+
+
+def arriving(times: Tensor, generator: torch.Generator) -> Tensor:
+    """(t, 1) 0 for up to half a second, then up to 1: how everything that is made begins."""
+    return ((times - uniform(0.02, 0.5, generator)) / ARRIVAL).clamp(0, 1).float()[:, None]
 
 
 HUSH = "(nobody speaks)"
@@ -195,6 +201,8 @@ class SpeechMotion:
             features = torch.where(self.mouth > 0, features, self.draw(recording, times, generator))
             weight = torch.ones_like(features)
         features, weight = self.close(recording, times, features, weight)
+        if change and uniform(0, 1, generator) < FROM_REST:
+            features = torch.where(self.mouth > 0, features, features * arriving(times - start, generator))
         if change and uniform(0, 1, generator) < 0.5:
             features = mirror(self.space, features)
         return Stretch(self.sound(recording, times, change, generator), features, weight)

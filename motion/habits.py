@@ -117,11 +117,11 @@ def head(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
     count, lively = len(view.times), 0.55 + 0.45 * smooth_speech(view.speech)
     pitch, yaw, roll = (
         size * DEGREE * lively * sway(count, seconds, generator)
-        for size, seconds in ((1.3, 0.9), (1.9, 1.3), (1.0, 1.5))
+        for size, seconds in ((2.0, 0.9), (2.9, 1.3), (1.5, 1.5))
     )
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
         if uniform(0, 1, generator) < 0.6:
-            size = strength * uniform(1.0, 2.8, generator) * DEGREE
+            size = strength * uniform(1.2, 3.2, generator) * DEGREE
             pitch = (
                 pitch
                 + size * bump(view.times, moment + 0.06, 0.09)

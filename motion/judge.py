@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--batches", type=int, default=25)
     parser.add_argument("overrides", nargs="*", help="such as motion/ear=logmel")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     with initialize_config_module("conf", version_base="1.3"):
         cfg = compose("generate", given.overrides)
     network, ear = instantiate(cfg.motion.network), instantiate(cfg.motion.ear)

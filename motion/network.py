@@ -167,3 +167,8 @@ class MotionTransformer(Checkpoint):
 def load_network(path: str | Path | None = None) -> MotionTransformer:
     """Trained weights from a folder or a hub id (None: those that ship with vlogger), ready for sampling."""
     return MotionTransformer.from_pretrained(WEIGHTS if path is None else path)
+
+
+def continued(path: str | Path) -> MotionTransformer:
+    """The same weights, ready for more training."""
+    return load_network(path).train()

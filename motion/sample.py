@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from motion.audio import HOP, SAMPLE_RATE, around, decibels, frame_times, mel_power, resample
+from motion.drawn import Drawing
 from motion.ears import Ear
 from motion.features import FeatureSpace, to_motion
 from motion.judge import Judge
@@ -28,7 +29,8 @@ class DiffusionMotion:
     grow with the recording, and time grows with it linearly. Before the first frame the subject rests as in the photo,
     so the motion starts there. Of the noise's variance, the part `shared` is the same in all frames of a chunk
     (arXiv 2305.10474), as it was in training. Of each chunk `best_of` are made, and the one that `judge` likes best is
-    continued. The other arguments steer (`motion.steering`).
+    continued. The other arguments steer (`motion.steering`); `drawn`: all but the mouth comes from chance processes
+    (`motion.drawn`), for weights that have not learned them.
     """
 
     def __init__(
@@ -49,13 +51,14 @@ class DiffusionMotion:
         blink: Blink = AS_LEARNED.blink,
         gaze: Gaze = AS_LEARNED.gaze,
         emotion: Emotion = AS_LEARNED.emotion,
+        drawn: bool = False,
     ):
         check_ear(network, ear)
         if best_of > 1 and judge is None:
             raise UserError("motion.best_of is more than 1, but there is no motion.judge to choose.")
         self.network, self.ear, self.scheduler, self.steps, self.guidance = network, ear, scheduler, steps, guidance
         self.fps, self.chunk, self.shared, self.best_of, self.judge = fps, chunk, shared, best_of, judge
-        self.edits, self.blink = (expression, head, gesture, gaze, emotion), blink
+        self.edits, self.blink, self.drawn = (expression, head, gesture, gaze, emotion), blink, drawn
 
     def __call__(self, audio: Audio, subject: Subject, *, generator: torch.Generator) -> Motion:
         pieces = list(self.stream(audio, subject, generator=generator))
@@ -71,6 +74,8 @@ class DiffusionMotion:
         samples = resample(audio.samples, audio.sample_rate, SAMPLE_RATE)
         frames, heard = frame_count(audio.duration, self.fps), Listener(self.ear, samples)
         edits, loudness = (self.blink.begin(), *self.edits), Loudness(samples)
+        drawing = Drawing(space, samples, chance(generator)) if self.drawn else None
+        wide = drawing.wide if drawing else FeatureSpace(space.joints, space.keep, {}, space.expressions)
         past = self.rest(space)
         memories = self.remember(past, heard, -len(past), None)
         for first in range(0, frames, self.chunk):
@@ -78,10 +83,11 @@ class DiffusionMotion:
             made = self.next_chunk(heard, memories, first, size, generator)
             memories = self.remember(made, heard, first, memories)
             times = frame_times(size, self.fps, first)
-            view, shown = View(space, times, loudness.speech(times), generator), made * space.scales
+            view, shown = View(wide, times, loudness.speech(times), generator), made * space.scales
+            shown = drawing(shown, times) if drawing else shown
             for edit in edits:
                 shown = edit(shown, view)
-            yield to_motion(space, shown / space.scales, subject, self.fps)
+            yield to_motion(wide, shown, subject, self.fps)
 
     def rest(self, space: FeatureSpace) -> Tensor:
         """(r, d) still frames before the first: no residual, lips at rest."""
@@ -183,6 +189,11 @@ def window_noise(frames: int, size: int, shared: float, generator: torch.Generat
     """
     white, same = (torch.randn(1, count, size, generator=generator) for count in (frames, 1))
     return (1 - shared) ** 0.5 * white + shared**0.5 * same
+
+
+def chance(generator: torch.Generator) -> torch.Generator:
+    """A generator of its own, told by the other's next number."""
+    return torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
 
 
 def check_ear(network: MotionTransformer, ear: Ear) -> None:

@@ -1,0 +1,44 @@
+"""Chance processes at sampling: the mouth is the network's, pieces meet without a jump, the sound decides when."""
+
+import torch
+
+from motion.drawn import SECONDS, Drawing, whole_body
+from motion.features import MOUTH, FeatureSpace
+from vlogger.types import seeded
+
+SPACE = FeatureSpace(("neck", "head"), {"brow": 1.0}, {"": 0.1})
+
+
+def sound(seconds: float) -> torch.Tensor:
+    loud = torch.rand(round(seconds * 4), generator=seeded(0)).repeat_interleave(4000)
+    return 0.2 * loud * torch.randn(len(loud), generator=seeded(1))
+
+
+def drawn(seconds: float, step: int, seed: int = 0) -> torch.Tensor:
+    drawing, frames = Drawing(SPACE, sound(seconds), seeded(seed)), round(seconds * 25)
+    made = torch.full((frames, SPACE.size), 0.3)
+    times = (torch.arange(frames).double() + 0.5) / 25
+    return torch.cat([drawing(made[k : k + step], times[k : k + step]) for k in range(0, frames, step)])
+
+
+def test_the_mouth_stays_and_the_arms_join():
+    wide, made = whole_body(SPACE), drawn(4, 100)
+    mouth = wide.only(MOUTH) > 0
+    assert (made[:, mouth] == 0.3).all() and "left_wrist" in wide.joints
+    assert made[:, wide.names.index("left_elbow.y")].std() > 0.005
+    assert made[0, ~mouth].abs().max() < 0.1, "it starts from the portrait"
+
+
+def test_steps_do_not_matter_and_the_seed_does():
+    whole = drawn(SECONDS + 20, 10_000)
+    torch.testing.assert_close(drawn(SECONDS + 20, 80), whole)
+    assert (drawn(SECONDS + 20, 80, seed=1) - whole).abs().max() > 0.01
+
+
+def test_pieces_meet_without_a_jump():
+    wide, made = whole_body(SPACE), drawn(2 * SECONDS + 10, 80)
+    turn = made[:, wide.names.index("head.y")]
+    steps = turn.diff().abs()
+    for seam in (SECONDS, 2 * SECONDS):
+        near = steps[round(seam * 25) - 5 : round((seam + 1) * 25) + 5]
+        assert near.max() < 1.5 * steps.max() and near.max() < 0.03
