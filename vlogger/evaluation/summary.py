@@ -285,10 +285,8 @@ def cost(lines: Sequence[Line]) -> Table:
     """Seconds of compute per second of video by stage."""
     stages = list(dict.fromkeys(key for line in lines for key in line.numbers if key.startswith("cost.")))
     rows = [(key.removeprefix("cost."), [mean(m, key) for m in groups(lines).values()]) for key in stages]
-    note = (
-        "Seconds for a second of video, by stage (see: for the whole clip, over its length); one thread each process; "
-    )
-    note += "first_frame and length in seconds. The machine's other load counts."
+    note = "CPU seconds of one core for a second of video, by stage (see: once, over the clip's length); "
+    note += "first_frame: CPU seconds until the first frames are there; length of the clips in seconds."
     return Table("Cost", note, list(groups(lines)), rows)
 
 
