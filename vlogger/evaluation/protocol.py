@@ -89,7 +89,8 @@ class ReenactPeople:
         if not first:
             raise UserError(f"no picture of {name} in '{self.folder}' is called …{self.reference}…")
         others = spread_over([path for path in paths if path not in first], self.pictures)
-        return ReenactStills(self.folder, f"{self.only}{name}", tuple(str(path) for path in (*first, *others)))
+        group = f"{self.folder} {self.only.strip('_')}".strip()
+        return ReenactStills(group, f"{self.only}{name}", tuple(str(path) for path in (*first, *others)))
 
 
 @dataclass(frozen=True)
