@@ -83,6 +83,14 @@ def silence(body: Body, stage: DiffusionMotion, clip: Clip) -> dict[str, float]:
     return {"silence_opening": float(still.mean()), "silence_spread": float(still.std())}
 
 
+def noisy(samples: Tensor, decibels: float | None) -> Tensor:
+    """The sound with white noise so many dB below it; None: as it is."""
+    if decibels is None:
+        return samples
+    noise = torch.randn(samples.shape, generator=seeded(7))
+    return samples + noise * samples.std() * 10 ** (-decibels / 20)
+
+
 def main() -> None:
     from hydra import compose, initialize_config_module
 
@@ -91,6 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--noise", type=float, default=None, help="dB by which white noise lies below the speech")
     parser.add_argument("--most", type=int, default=50, help="number of clips")
     parser.add_argument("overrides", nargs="*")
     given = parser.parse_intermixed_args()
@@ -101,7 +110,9 @@ def main() -> None:
     body, stage = lips(whole), built(cfg.motion, whole)
     made, true = [], []
     for clip in clips:
-        motion = stage(Audio(clip.samples, clip.sample_rate), subject_of(clip), generator=seeded(given.seed))
+        motion = stage(
+            Audio(noisy(clip.samples, given.noise), clip.sample_rate), subject_of(clip), generator=seeded(given.seed)
+        )
         made.append(opening(body, motion))
         true.append(opening(body, clip.motion))
     frames = min(curve.shape[1] for curve in made + true)

@@ -17,7 +17,7 @@ from transformers import (
 import motion.encoder as encoder_module
 from motion.audio import COLUMNS_PER_SECOND, SAMPLE_RATE, hear
 from motion.ears import Learned, LogMel, Pretrained
-from motion.encoder import SpeechEncoder
+from motion.encoder import SpeechEncoder, load_encoder
 from motion.pretrained import PretrainedEncoder
 from vlogger.errors import UserError
 from vlogger.types import seeded
@@ -64,6 +64,15 @@ def test_the_encoder_hears_as_far_as_it_says():
     own = 2 * 10 + network.before
     assert int(reached.min()) == own - network.before and int(reached.max()) == own + network.after
     assert features.shape[1] == (120 - network.before - network.after + 1) // 2
+
+
+def test_the_shipped_encoder_is_small_and_nearly_causal():
+    network = load_encoder()
+    assert sum(parameter.numel() for parameter in network.parameters()) <= 5_000_000
+    from motion.network import load_network
+
+    ahead = Learned(network).lookahead + max(load_network().config["offsets"]) + 1 / Learned.rate
+    assert ahead <= 0.2, "seconds of sound that are needed after a frame"
 
 
 def test_a_click_is_heard_at_its_moment():
