@@ -22,7 +22,9 @@ MARGIN = 0.03  # metres around what is drawn that may lend it colour
 NEARBY = 0.006  # metres: how far away skin lends its colour to a lid, and lips to lips
 CREASE, EDGE = (0.03, 0.10), (0.90, 1.01)  # shares of a blink (`anatomy.lid_shares`) that name parts of a lid
 PLATE = 0.02, 0.90  # between its crease and its lashes
-SOFT_LIDS = 0.0015  # metres (standard deviation) by which a drawn lid's edges are softened
+LASH, LASHES = 0.90, 0.6  # share of a blink at which lashes begin, and how dark they make the lid
+SOFT_LIDS = 0.002  # metres (standard deviation) by which a drawn lid's edges are softened
+SWELL, FAINT = 1.4, 0.02  # how much opaquer that makes it; what counts as nothing
 CLOSING = 1.25, 2.0  # times its length in the photo at which a lid begins to be drawn, and is
 USUAL = 0.3  # by how much the brightness of skin may differ from the median to lend its colour
 SEAM = 0.0015  # metres from an opened mouth within which a dark line between the photo's lips is not believed
@@ -32,14 +34,15 @@ SOFT = 0.6  # pixels (standard deviation) by which drawn edges are softened
 
 @dataclass(frozen=True)
 class Looks:
-    """A subject's hidden surfaces. faces (F,3); kind (F,), local (V,3) as in `render.anatomy`; plates (V,2), lid_ends:
-    parts of the lids, lid_lengths (2,) in the photo; lips (n,) numbers of the lips' vertices; scale pixels per metre;
-    tones, iris (3,) colours; mouth: what the photo shows of it."""
+    """A subject's hidden surfaces. faces (F,3); kind (F,), local (V,3) as in `render.anatomy`; plates (V,2), lashes
+    (V,1), lid_ends: parts of the lids, lid_lengths (2,) in the photo; lips (n,) numbers of the lips' vertices; scale
+    pixels per metre; tones, iris (3,) colours; mouth: what the photo shows of it."""
 
     faces: NDArray
     kind: NDArray
     local: NDArray
     plates: NDArray
+    lashes: NDArray
     lid_ends: list[tuple[NDArray, NDArray]]
     lid_lengths: NDArray
     lips: NDArray
@@ -62,6 +65,7 @@ def looks_of(image: NDArray, body: Body, projected: NDArray, scale: float, face_
         kind=kind,
         local=local,
         plates=lid_plates(lids),
+        lashes=lid_edges(lids),
         lid_ends=ends,
         lid_lengths=lid_lengths(ends, projected),
         lips=np.unique(faces[kind == LIPS]),
@@ -119,6 +123,11 @@ def lid_lengths(ends: list[tuple[NDArray, NDArray]], projected: NDArray) -> NDAr
     return lengths
 
 
+def lid_edges(lids: NDArray) -> NDArray:
+    """(V,1) in [0,1]: 1 at the edges of the upper lids."""
+    return smoothstep((lids.max(1, keepdims=True) - LASH) / 0.06).astype(np.float32)
+
+
 def lid_plates(lids: NDArray) -> NDArray:
     """(V,2) in [0,1]: 1 between the crease of each upper lid and its edge, which keeps its lashes."""
     return smoothstep((lids - PLATE[0]) / 0.1) * (1 - smoothstep((lids - PLATE[1]) / 0.1))
@@ -147,7 +156,8 @@ def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) ->
         lids = seen.kind == LID
         shown = lids & (visible == 1)
         alpha[shown] = seen.at(looks.plates, looks.faces, shown) @ closed
-        alpha = np.where(lids, cv2.GaussianBlur(alpha * lids, (0, 0), SOFT_LIDS * looks.scale), alpha)
+        soft = np.minimum(1, SWELL * cv2.GaussianBlur(alpha * lids, (0, 0), SOFT_LIDS * looks.scale))
+        alpha = np.where(lids | (seen.kind == SKIN) & (soft > FAINT), soft, alpha)
     if alpha.any():
         blend_in(looks, seen, alpha, warped, visible)
 
@@ -162,10 +172,11 @@ def blend_in(looks: Looks, seen: Seen, alpha: NDArray, warped: NDArray, visible:
     opened = (alpha > 0) & kind_is(seen.kind, MOUTH)
     seam = dark_seam(warped, known & (seen.kind == LIPS), opened, SEAM * looks.scale)
     alpha, known = np.maximum(alpha, seam), known & ~seam
-    for kind, lender in ((LID, SKIN), (LIPS, LIPS)):
-        chosen = (alpha > 0) & (seen.kind == kind)
+    for covered, lender in (((LID, SKIN), SKIN), ((LIPS,), LIPS)):
+        chosen = (alpha > 0) & kind_is(seen.kind, covered)
         if chosen.any():
             drawn[chosen] = nearby(warped, known & (seen.kind == lender), chosen, NEARBY * looks.scale)
+            drawn[chosen] *= 1 - LASHES * seen.at(looks.lashes, looks.faces, chosen)
     drawn = softened(drawn, (visible > 0) | (alpha > 0))
     warped += alpha[..., None] * (np.clip(drawn, 0, 1) - warped)
     visible[alpha > 0.5] = GUESSED

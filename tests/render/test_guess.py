@@ -76,7 +76,8 @@ def test_a_closing_lid_has_the_colour_of_skin_and_opens_continuously(body, skinn
     guess = closed.visible[0, 0] == 0.5
     assert guess.sum() > 20
     skin = torch.tensor([200, 150, 130]) / 255
-    assert (closed.warped[0][:, guess] - skin[:, None]).abs().max() < 0.05
+    difference = (closed.warped[0][:, guess] - skin[:, None]).abs().amax(0)
+    assert difference.median() < 0.02
 
 
 def test_a_turned_eye_shows_its_white(body, seated, still):
