@@ -54,11 +54,20 @@ def field_of(body: Body, marks: Markers) -> HeadField:
 
 
 def offsets_of(field: HeadField, equations: Equations) -> Tensor:
-    """(V, 3) metres: the likeliest offsets, none longer than `BOUND`."""
-    axes = [csr_matrix(equations.slope[..., axis]) for axis in range(3)]
-    system = sum((axis @ (axis @ field.covariance).T for axis in axes), np.diag(equations.sigma**2))
-    multipliers = np.linalg.solve(system, equations.wanted)
-    offsets = field.spread @ np.stack([axis.T @ multipliers for axis in axes], axis=1)
+    """(V, 3) metres: the likeliest offsets, none longer than `BOUND`.
+
+    With K the covariance of the points' offsets, G the slopes and S the variances, the offsets of the points are K z,
+    those of all vertices `spread` z, where (1 + G' S^-1 G K) z = G' S^-1 wanted: its size does not grow with the number
+    of equations, so many pictures can have their say.
+    """
+    count = equations.slope.shape[1]
+    rows = equations.slope.transpose(0, 2, 1).reshape(-1, 3 * count)
+    slope = csr_matrix(rows / equations.sigma[:, None])
+    information = (slope.T @ slope).toarray()
+    blocks = [information[:, k : k + count] @ field.covariance for k in range(0, 3 * count, count)]
+    system = np.eye(3 * count) + np.concatenate(blocks, axis=1)
+    told = np.linalg.solve(system, slope.T @ (equations.wanted / equations.sigma)).reshape(3, count)
+    offsets = field.spread @ told.T
     length = np.linalg.norm(offsets, axis=1, keepdims=True)
     return torch.from_numpy((offsets * np.minimum(1, BOUND / np.maximum(length, 1e-9))).astype(np.float32))
 

@@ -24,6 +24,7 @@ from render.window import (
     Speaker,
     State,
     Window,
+    eyes_apart,
     residual_length,
     solve_window,
     start_of_window,
@@ -40,13 +41,17 @@ WINDOW, OVERLAP = 48, 12  # frames that are solved together, of which the last a
 
 @dataclass(frozen=True)
 class Track:
-    """One clip. `error` (t,): mean distance of the landmarks over that of the eyes, nan where `missing` (t,)."""
+    """One clip. `error` (t,): mean distance of the landmarks over that of the eyes, nan where `missing` (t,).
+
+    `eyes` (t,): that distance of the eyes, pixels; None where a track does not come from a clip.
+    """
 
     motion: Motion
     betas: Tensor
     intrinsics: Tensor
     error: Tensor
     missing: Tensor
+    eyes: Tensor | None = None
 
 
 def fit_clip(landmarks: NDArray, size: tuple[int, int], body: Body, fps: float, betas: Tensor | None = None) -> Track:
@@ -84,7 +89,7 @@ def track_stream(
         clip = window_of(landmarks, speaker)
         state = solve_window(clip, start_of_window(clip, landmarks, anchor), fps, anchor)
         anchor = state.values[done - 1]
-        yield _headed(_first(_track_of(clip, state, fps), done), early)
+        yield _headed(_picked(_track_of(clip, state, fps), torch.arange(done)), early)
         early = 0
     if anchor is None:
         raise UserError("No face was found in any frame of the clip: use one in which the speaker's face is seen.")
@@ -100,19 +105,20 @@ def _and_whether_last(rows: Iterable[NDArray]) -> Iterator[tuple[NDArray, bool]]
         row = after
 
 
-def _first(track: Track, count: int) -> Track:
-    return replace(track, motion=track.motion[:count], error=track.error[:count], missing=track.missing[:count])
+def _picked(track: Track, frames: Tensor) -> Track:
+    """These frames (k,) of a track, by number."""
+    motion = track.motion
+    moved = Motion(motion.rotations[frames], motion.expression[frames], motion.translation[frames], motion.fps)
+    eyes = None if track.eyes is None else track.eyes[frames]
+    return replace(track, motion=moved, error=track.error[frames], missing=track.missing[frames], eyes=eyes)
 
 
 def _headed(track: Track, early: int) -> Track:
     """The track after `early` missing frames that are as its first."""
-    if not early:
-        return track
-    motion = track.motion
-    frames = torch.cat([torch.zeros(early, dtype=torch.long), torch.arange(len(motion))])
-    missing = torch.cat([torch.ones(early, dtype=torch.bool), track.missing])
-    moved = Motion(motion.rotations[frames], motion.expression[frames], motion.translation[frames], motion.fps)
-    return replace(track, motion=moved, error=torch.where(missing, torch.nan, track.error[frames]), missing=missing)
+    frames = torch.cat([torch.zeros(early, dtype=torch.long), torch.arange(len(track.motion))])
+    longer, unseen = _picked(track, frames), torch.arange(len(frames)) < early
+    error = torch.where(unseen, torch.nan, longer.error)
+    return replace(longer, error=error, missing=longer.missing | unseen)
 
 
 def _track_of(clip: Window, state: State, fps: float) -> Track:
@@ -124,6 +130,7 @@ def _track_of(clip: Window, state: State, fps: float) -> Track:
         clip.speaker.camera.float(),
         torch.where(clip.missing, torch.nan, residual_length(clip, state)).float(),
         clip.missing,
+        eyes_apart(clip).float(),
     )
 
 

@@ -292,5 +292,9 @@ def residual_length(clip: Window, state: State) -> Tensor:
     points, _, _ = posed(clip, state)
     length = (project(points, clip.speaker.camera)[..., :2] - clip.points).norm(dim=-1)
     fixed = torch.tensor([number not in OVAL for number in (*clip.speaker.marks.ids.tolist(), RIGHT_IRIS, LEFT_IRIS)])
-    unit = (clip.points[:, -1] - clip.points[:, -2]).norm(dim=-1).clamp(min=1e-3)
-    return length[:, fixed].mean(1) / unit
+    return length[:, fixed].mean(1) / eyes_apart(clip)
+
+
+def eyes_apart(clip: Window) -> Tensor:
+    """(t,) distance of the irises, pixels."""
+    return (clip.points[:, -1] - clip.points[:, -2]).norm(dim=-1).clamp(min=1e-3)

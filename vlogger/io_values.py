@@ -1,10 +1,14 @@
 """Subject, motion and controls as files: plain numpy archives that a person can open and edit."""
 
 import json
+import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -53,6 +57,55 @@ def save_motion(path: Path, motion: Motion, joint_names: Sequence[str], expressi
             joint_names=np.array(joint_names),
             expression_names=np.array(expression_names),
         )
+
+
+class MotionWriter:
+    """A motion file that is written piece by piece: `add` takes pieces in order; memory does not grow.
+
+    A context manager; the file at `path` is complete when the block has ended well. Beside what `save_motion` writes it
+    holds any arrays whose first axis counts frames, as `add` names them.
+    """
+
+    def __init__(self, path: Path, fps: float, joint_names: Sequence[str], expression_names: Sequence[str]):
+        self.path, self.fixed = path, {"fps": np.array(fps)}
+        self.fixed |= {"joint_names": np.array(joint_names), "expression_names": np.array(expression_names)}
+        self.columns: dict[str, tuple[BinaryIO, np.ndarray]] = {}
+        self.frames, self.stack = 0, ExitStack()
+
+    def __enter__(self) -> "MotionWriter":
+        return self
+
+    def add(self, motion: Motion, **more: np.ndarray) -> None:
+        """The next frames, and more arrays that are as long."""
+        arrays = {name: getattr(motion, name).numpy() for name in ("rotations", "expression", "translation")} | more
+        for name, array in arrays.items():
+            if name not in self.columns:
+                self.columns[name] = self.stack.enter_context(TemporaryFile()), array[:0]  # noqa: SIM115
+            self.columns[name][0].write(np.ascontiguousarray(array).tobytes())
+        self.frames += len(motion)
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        with self.stack:
+            if kind is None:
+                self.finish()
+
+    def finish(self) -> None:
+        """The file from its parts."""
+        with disk_errors(self.path), zipfile.ZipFile(self.path, "w", allowZip64=True) as archive:
+            for name, value in self.fixed.items():
+                with archive.open(entry(f"{name}.npy"), "w") as out:
+                    np.lib.format.write_array(out, value, allow_pickle=False)
+            for name in self.columns:
+                self.write(archive, name)
+
+    def write(self, archive: zipfile.ZipFile, name: str) -> None:
+        """One array from its temporary file."""
+        file, like = self.columns[name]
+        header = np.lib.format.header_data_from_array_1_0(like) | {"shape": (self.frames, *like.shape[1:])}
+        file.seek(0)
+        with archive.open(entry(f"{name}.npy"), "w", force_zip64=True) as out:
+            np.lib.format.write_array_header_1_0(out, header)
+            shutil.copyfileobj(file, out)
 
 
 def load_motion(path: str | Path) -> tuple[Motion, tuple[str, ...]]:

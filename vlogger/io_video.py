@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from heapq import merge
 from itertools import chain
@@ -10,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
@@ -173,6 +174,51 @@ def saved(path: Path, clips: Iterable[Video]) -> Iterator[Video]:
             yield clip
         with disk_errors(path):
             output.mux(stream.encode(None))
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a video file says of itself: frames per second, seconds (0 where unknown), height and width."""
+
+    fps: float
+    duration: float
+    height: int
+    width: int
+
+
+def source_of(path: str | Path) -> Source:
+    """Of the first picture stream."""
+    with opened_video(path) as (container, stream):
+        length = float((stream.duration or 0) * (stream.time_base or 1)) or (container.duration or 0) / av.time_base
+        rate = stream.average_rate or stream.guessed_rate or 25
+        return Source(float(rate), float(length), stream.height, stream.width)
+
+
+def timed_frames(path: str | Path, start: float = 0.0) -> Iterator[tuple[float, np.ndarray]]:
+    """The pictures (h, w, 3) RGB and when they are shown, from `start` on; seconds.
+
+    Where the file does not say when, the frame's number over its rate.
+    """
+    with opened_video(path) as (container, stream):
+        if start:
+            container.seek(int(start / (stream.time_base or 1)), stream=stream)
+        for number, frame in enumerate(container.decode(stream)):
+            moment = float(number / (stream.average_rate or 25) if frame.time is None else frame.time)
+            if moment >= start or frame.time is None:
+                yield moment, frame.to_ndarray(format="rgb24")
+
+
+@contextmanager
+def opened_video(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A file and its first picture stream; UserError when there is none, or when it breaks off while it is read."""
+    path = existing(path, "a video")
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise UserError(f"{path} has no pictures in it; give a video")
+            yield container, container.streams.video[0]
+    except av.FFmpegError as error:
+        raise UserError(f"{path} cannot be read as a video ({error.strerror}); convert it to mp4") from error
 
 
 def load_video(path: str | Path, clip: int = 16) -> Iterator[Video]:

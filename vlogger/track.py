@@ -1,0 +1,144 @@
+"""A talking clip becomes the motion of a body, and the subject that moves so.
+
+    python -m vlogger.track video=IN.mp4 out=track.npz [subject_out=S.npz] [face=largest]
+
+First a few frames tell shape, camera and personal offsets; then the clip is followed frame by frame, a window at a
+time, so that its length costs no memory. `out` is read by motion=from_file motion.path=…, the subject (the frame that
+shows the face best) by subject=from_file subject.path=…. Beside the motion, `out` holds for each frame `times`
+(seconds, as the file has them), `missing` (no face was found: bridged) and `error` (mean distance of the face's
+landmarks from the mesh's, pixels; nan where missing).
+"""
+
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from omegaconf import DictConfig
+
+from vlogger.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from render.track import Track
+    from vlogger.body.smplx import Body
+    from vlogger.types import Portrait, Subject
+
+SAMPLES = 8  # frames, spread over the clip, from which those are chosen that tell the shape
+
+
+def samples(path: Path, duration: float) -> "list[Portrait]":
+    """`SAMPLES` frames of a clip that lasts so many seconds (fewer where it does not)."""
+    import torch
+
+    from vlogger.io_video import timed_frames
+    from vlogger.types import Portrait
+
+    frames = []
+    for part in range(SAMPLES):
+        for _, image in timed_frames(path, start=duration * (part + 0.5) / SAMPLES):
+            frames.append(Portrait(torch.from_numpy(image).permute(2, 0, 1).contiguous()))
+            break
+    return frames
+
+
+def tracked(path: Path, subject: "Subject", body: "Body", face: str | int) -> "Iterator[tuple[Track, np.ndarray]]":
+    """The clip's pieces in order, and the times of their frames, seconds."""
+    import numpy as np
+
+    from render.follow import FaceFollower
+    from render.track import track_stream
+    from render.window import speaker_of
+    from vlogger.io_video import source_of, timed_frames
+
+    waiting = deque()
+    with FaceFollower(face, path.name) as follow:
+
+        def rows() -> "Iterator[np.ndarray]":
+            for moment, image in timed_frames(path):
+                waiting.append(moment)
+                yield follow(image)
+
+        for track in track_stream(rows(), speaker_of(subject, body), source_of(path).fps):
+            yield track, np.array([waiting.popleft() for _ in range(len(track.motion))])
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="track")
+def run(cfg: DictConfig) -> None:
+    """See who speaks, follow the face, write both."""
+    import torch
+    from hydra.utils import instantiate
+
+    from render.clip import SeeClip
+    from vlogger.io import existing, whole
+    from vlogger.io_values import save_subject
+    from vlogger.io_video import source_of
+
+    begin = time.perf_counter()
+    if not cfg.clip or not cfg.out:
+        raise UserError("give video=CLIP.mp4 and out=TRACK.npz")
+    video, out = existing(str(cfg.clip), "a video"), Path(str(cfg.out)).expanduser()
+    torch.set_num_threads(cfg.threads or torch.get_num_threads())
+    body, source = instantiate(cfg.body), source_of(video)
+    subject = SeeClip(body, cfg.face, name=video.name)(samples(video, source.duration))
+    subject_out = Path(str(cfg.subject_out or out.with_name(f"{out.stem}_subject.npz"))).expanduser()
+    with whole(out) as motion_file, whole(subject_out) as subject_file:
+        save_subject(subject_file, subject)
+        frames, missing = write(motion_file, video, subject, body, cfg.face)
+    seconds = time.perf_counter() - begin
+    print(f"{out}: {frames} frames at {source.fps:.6g} fps, {missing} without a face, {frames / seconds:.1f} frames/s")
+
+
+def write(file: Path, video: Path, subject: "Subject", body: "Body", face: str | int) -> tuple[int, int]:
+    """Track a clip into a file; returns the numbers of frames and of frames without a face."""
+    from tqdm import tqdm
+
+    from vlogger.body.skeleton import JOINTS
+    from vlogger.io_values import MotionWriter
+    from vlogger.io_video import source_of
+
+    source, missing = source_of(video), 0
+    with (
+        MotionWriter(file, source.fps, JOINTS, body.expression_names) as writer,
+        tqdm(total=round(source.duration * source.fps) or None, desc="track", unit="frame") as bar,
+    ):
+        for track, times in tracked(video, subject, body, face):
+            pixels = track.error * track.eyes
+            writer.add(track.motion, times=times, missing=track.missing.numpy(), error=pixels.numpy())
+            missing += int(track.missing.sum())
+            bar.update(len(times))
+    return writer.frames, missing
+
+
+def argument_of(argument: str) -> str:
+    """For Hydra: free text in quotes, and `clip=` for `video=`, which it would take for the painter's group."""
+    from vlogger.generate import quoted
+
+    if not argument.startswith("video="):
+        return quoted(argument)
+    return quoted(argument.replace("video=", "image=", 1)).replace("image=", "clip=", 1)
+
+
+def main() -> None:
+    """From the command line: what a person got wrong ends in one sentence and exit code 2."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from vlogger.generate import sentence
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors to us instead of printing them
+    sys.argv[1:] = [argument_of(argument) for argument in sys.argv[1:]]
+    try:
+        run()
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        print(f"vlogger.track: {sentence(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
