@@ -1,6 +1,10 @@
 """Rows are kept: a rerun goes on, what has changed is measured anew, and what fails does not stop the rest."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -68,3 +72,33 @@ def test_other_settings_are_other_rows(settings, tmp_path):
     names = {job.path.name for job in jobs(settings, tmp_path)}
     assert len(names) == 3
     assert not names & {job.path.name for job in jobs(json.dumps(told, sort_keys=True), tmp_path)}
+
+
+SLOW = """
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from vlogger.evaluation.orphans import end_with_parent
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 60).result()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
+def test_a_killed_run_leaves_no_process_behind(tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    paths = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, tmp_path / "slow.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=paths) as running:
+        assert running.stdout
+        worker = Path("/proc") / str(int(running.stdout.readline()))
+        assert worker.exists()
+        running.kill()
+    begin = time.monotonic()
+    while worker.exists():
+        assert time.monotonic() - begin < 10
+        time.sleep(0.05)

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from vlogger.build import STAGES
 from vlogger.evaluation.bench import open_bench
+from vlogger.evaluation.orphans import end_with_parent
 from vlogger.evaluation.protocol import VERSION
 from vlogger.evaluation.tasks import Row, Task
 from vlogger.io import whole
@@ -77,8 +78,9 @@ def work(jobs: Sequence[Job], settings: str, processes: int) -> None:
 
 
 def in_parallel(waiting: Sequence[Job], settings: str, processes: int, bar: tqdm) -> None:
-    """Each process opens its bench once."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    """Each process opens its bench once. Stopped, they end at once: what they were at is measured again next time."""
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=end_with_parent) as pool:
         running = {pool.submit(perform, settings, job): job for job in waiting}
         try:
             for finished in as_completed(running):
@@ -87,6 +89,8 @@ def in_parallel(waiting: Sequence[Job], settings: str, processes: int, bar: tqdm
                 bar.update()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                process.terminate()
             raise
 
 
