@@ -36,12 +36,13 @@ def main() -> None:
     arguments = parsed()
     torch.set_num_threads(1)
     body = load_body()
-    draw, totals, shown = MeshControls(body), {}, []
+    draw, shown = MeshControls(body), []
+    totals: dict[str, list[Tensor]] = {}
     for footage in people(Path(arguments.folder), body):
-        rows = dict.fromkeys(("photo", "warp", "without guesses"), ())
+        rows: dict[str, list[Tensor]] = {"photo": [], "warp": [], "without guesses": []}
         for truth, ways in pairs(footage, body, draw, arguments.size):
             for name, picture in ways.items():
-                rows[name] += tuple(scores_of(picture, truth))
+                rows[name] += scores_of(picture, truth)
             shown.append(torch.cat([truth.clean, *ways.values()], dim=-2)[0, 0])
         for name, scores in rows.items():
             totals.setdefault(name, []).extend(scores)
@@ -106,8 +107,8 @@ def signed(portrait: Portrait) -> Tensor:
     return portrait.image[None, None].float() / 127.5 - 1
 
 
-def line(scores: list[Tensor] | tuple[Tensor, ...]) -> str:
-    means = torch.stack(list(scores)).nanmean(dim=0)
+def line(scores: list[Tensor]) -> str:
+    means = torch.stack(scores).nanmean(dim=0)
     return "".join(f"{f'{ratio:.2f} / {similarity:.3f}':>16}" for ratio, similarity in means.tolist())
 
 

@@ -42,7 +42,7 @@ def test_writes_four_pictures_side_by_side(files, monkeypatch, capsys):
     command(monkeypatch, *given, f"out={out}", "size=128", "threads=1")
     with av.open(str(out)) as video:
         frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
-        assert float(video.streams.video[0].average_rate) == 12.5
+        assert video.streams.video[0].average_rate == 12.5
     assert len(frames) == 3 and frames[0].shape == (128, 512, 3)
     assert "3 frames at 12.5 fps" in capsys.readouterr().out
 
