@@ -9,7 +9,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from render.evidence import Markers, eye_distance, markers
-from render.fit import Problem, Unknowns, pack, posture_of, problem_of, solve, stages, start_of, subject_of, unpack
+from render.fit import (
+    Problem,
+    Unknowns,
+    pack,
+    posture_of,
+    problem_of,
+    shown_by,
+    solve,
+    stages,
+    start_of,
+    subject_of,
+    unpack,
+)
 from render.landmarks import Face, FaceChoice, Person, choose, detect, person_of
 from render.personal import closed_lips, field_of, joined, offsets_of, seen_landmarks
 from render.surface import HeadField
@@ -49,7 +61,7 @@ class SeeClip:
         if not chosen:
             raise UserError(f"No face was found in {self.name}: use a clip in which one face is seen from the front.")
         best = sorted(chosen, key=lambda pair: straightness(pair[1]), reverse=True)[:KEYFRAMES]
-        shots = [Shot(frame, person_of(pixels(frame), face)) for frame, face in best]
+        shots = [Shot(frame, shown_by(self.body, person_of(pixels(frame), face))) for frame, face in best]
         return shared_fit(self.body, self.marks, self.field, shots, self.steps)
 
 

@@ -288,6 +288,7 @@ class FitPortrait:
 
 def fit_person(body: Body, marks: Markers, person: Person, portrait: Portrait, steps: int) -> Subject:
     """The subject whose landmarks these are, without personal offsets: `marks` may be those of a personal body."""
+    person = shown_by(body, person)
     problem = problem_of(marks, person, (portrait.image.shape[1], portrait.image.shape[2]))
     return subject_of(problem, stages(problem, start_of(problem, person), steps), portrait)
 
@@ -296,7 +297,7 @@ def fit_personal(
     body: Body, marks: Markers, field: HeadField, person: Person, portrait: Portrait, steps: int
 ) -> Subject:
     """The subject whose landmarks these are: pose and shape first, then personal offsets and all again, twice."""
-    seen = torch.from_numpy(person.face.points).double()
+    person, seen = shown_by(body, person), torch.from_numpy(person.face.points).double()
     offsets = offsets_of(field, closed_lips(marks))
     problem = problem_of(markers(personal(body, offsets)), person, (portrait.image.shape[1], portrait.image.shape[2]))
     unknowns = stages(problem, start_of(problem, person), steps)
@@ -307,6 +308,12 @@ def fit_personal(
         problem = replace(problem, marks=markers(personal(body, offsets)))
         unknowns = solve(problem, unknowns, everything, REFIT_STEPS) if again else unknowns
     return replace(subject_of(problem, unknowns, portrait), offsets=offsets)
+
+
+def shown_by(body: Body, person: Person) -> Person:
+    """What of a person a body can show: of a FLAME head, whose arms have no length, the face alone."""
+    arm = body.J_template[joint_index("left_wrist")] - body.J_template[joint_index("left_shoulder")]
+    return person if arm.norm() > 0.05 else Person(person.face, None, None, None)
 
 
 def posture_of(problem: Problem, unknowns: Unknowns) -> Posture:
@@ -362,7 +369,8 @@ def joint_errors(marks: Markers, subject: Subject, person: Person) -> dict[str, 
     frame = (subject.rotations[None], subject.expression[None], subject.translation[None])
     posed = pose(marks.body, subject.betas.double(), *(value.double() for value in frame))
     pixels = project(torch.cat([posed.vertices[0], posed.joints[0]]), subject.intrinsics.double())[:, :2]
-    seen, trust = torch.from_numpy(person.pose.points), trust_of(person.pose, subject.portrait.image.shape[1:])
+    size = (subject.portrait.image.shape[1], subject.portrait.image.shape[2])
+    seen, trust = torch.from_numpy(person.pose.points), trust_of(person.pose, size)
     for number, name in POSE_JOINTS.items():
         if trust[number] > 0:
             kind = "hips" if name.endswith("hip") else "arms"

@@ -5,7 +5,6 @@ explained by the likeliest field of offsets on the head (`render.surface`), boun
 the skin around them. The offsets live in the template, beneath expression and pose, so a refined face moves as before.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from render.camera import project, projection_slope
 from render.evidence import Markers, eye_distance
 from render.surface import HeadField, head_field
 from render.targets import INNER_LIP_PAIRS, LID_PAIRS, landmark_weights
-from vlogger.body.smplx import Body, pose
+from vlogger.body.smplx import Body, pose, skin_turns
 
 BOUND = 0.012  # metres: no offset is longer
 SEEN_SIGMA = 0.02  # of a landmark, in eye distances
@@ -116,12 +115,6 @@ def _places(marks: Markers, pairs: tuple[tuple[int, int], ...]) -> NDArray:
 
 
 def _points_and_turns(marks: Markers, posture: Posture) -> tuple[Tensor, Tensor]:
-    """The face landmarks (n, 3) in camera space, and how each follows its offset in the template (n, 3, 3).
-
-    Skinning is affine in the template: its matrix is read off bodies moved along each axis.
-    """
-    frame, body = posture[:4], marks.body
-    here = pose(body, *frame).vertices[0, : len(marks.ids)]
-    moved = [replace(body, v_template=body.v_template + step) for step in torch.eye(3, dtype=here.dtype)]
-    columns = [pose(one, *frame).vertices[0, : len(marks.ids)] - here for one in moved]
-    return here, torch.stack(columns, dim=-1)
+    """The face landmarks (n, 3) in camera space, and how each follows its offset in the template (n, 3, 3)."""
+    here = pose(marks.body, *posture[:4]).vertices[0, : len(marks.ids)]
+    return here, skin_turns(marks.body, posture.rotations)[0, : len(marks.ids)]

@@ -108,6 +108,7 @@ def write(file: Path, video: Path, subject: "Subject", body: "Body", face: str |
         tqdm(total=round(source.duration * source.fps) or None, desc="track", unit="frame") as bar,
     ):
         for track, times in tracked(video, subject, body, face):
+            assert track.eyes is not None
             pixels = track.error * track.eyes
             writer.add(track.motion, times=times, missing=track.missing.numpy(), error=pixels.numpy())
             missing += int(track.missing.sum())

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import skimage.data
@@ -14,9 +16,10 @@ from render.fit import (
     procrustes,
     rest_angles,
     shortest_arc,
+    shown_by,
     unpack,
 )
-from render.landmarks import Face, Person, bounds
+from render.landmarks import Face, Hand, Person, bounds
 from render.solve import least_squares
 from render.targets import OVAL, landmark_weights
 from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
@@ -173,6 +176,13 @@ def test_the_outline_does_not_count_where_it_turns_away(body, known):
     nearer = 356 if points[263, 2] < points[33, 2] else 127  # temple of the left, of the right side
     farther = {356: 127, 127: 356}[nearer]
     assert weight[farther] < weight[nearer] < weight[4] < weight[13]
+
+
+def test_a_head_without_arms_is_fitted_by_its_face(body, known):
+    person = shown(body, known)
+    armed = replace(person, left_hand=Hand(np.zeros((21, 2)), np.zeros((21, 3)), 1.0))
+    flame = replace(body, J_template=body.J_template[:1].expand(55, 3))
+    assert shown_by(flame, armed).left_hand is None and shown_by(body, armed) is armed
 
 
 def test_eye_distance_in_pixels():

@@ -1,6 +1,6 @@
 """SMPL-X bodies (Pavlakos et al., CVPR 2019): shape, expression and linear blend skinning.
 
-`load_body` reads any file in SMPL-X's .npz format, by default the open body that ships with vlogger. Axes: t frames,
+`load_body` reads SMPL-X's and FLAME's files, by default the open body that ships with vlogger. Axes: t frames,
 V vertices, F triangles, n betas, e expressions. Metres; rotations are matrices, local to the parent joint.
 """
 
@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from vlogger.body.landmarks import mediapipe_from_ibug, points_on_faces
+from vlogger.body.model_files import read_model
 from vlogger.body.parts import mouth_region, part_of_faces
-from vlogger.body.skeleton import JOINTS, PARENTS
+from vlogger.body.skeleton import PARENTS
 from vlogger.errors import UserError
 
 OPEN_BODY = Path(__file__).with_name("open_body.npz")
@@ -81,6 +82,13 @@ def personal(body: Body, offsets: Tensor | None) -> Body:
     return replace(body, v_template=body.v_template + offsets.to(body.v_template))
 
 
+def skin_turns(body: Body, rotations: Tensor) -> Tensor:
+    """(t, V, 3, 3): how each vertex follows a shift of its template; rotations (t, 55, 3, 3)."""
+    rest = body.J_template.to(rotations)
+    turns, _ = _chain(rotations, rest)
+    return (body.weights.to(rotations) @ turns.flatten(2)).unflatten(-1, (3, 3))
+
+
 def subset(body: Body, vertex_ids: Tensor) -> Body:
     """The same body with these (distinct) vertices only, the triangles and landmarks they span, and all joints."""
     place = torch.full((len(body.v_template),), -1, dtype=torch.long)
@@ -111,13 +119,15 @@ def to(body: Body, device: torch.device | str) -> Body:
 
 
 def load_body(path: str | Path | None = None, num_betas: int | None = None) -> Body:
-    """A body from a file in SMPL-X's .npz format (None: the open body), with at most `num_betas` betas.
+    """A body from an SMPL-X or FLAME file, .npz or .pkl (None: the open body), with at most `num_betas` betas.
+
+    FLAME's joints take the places of neck, head, jaw and eyes; the others fall together (`vlogger.body.model_files`).
 
     Shape and expression columns at the end that are all zero are dropped. UserError when the file is not there or is
     something else.
     """
     path = Path(path or OPEN_BODY)
-    arrays = _read(path)
+    arrays = read_model(path)
     betas, expressions = _columns(arrays["shapedirs"], num_betas)
     names = arrays.get("expression_names", np.array([f"expression{i}" for i in range(expressions.shape[-1])]))
     template, faces = arrays["v_template"].astype(np.float32), arrays["f"].astype(np.int64)
@@ -179,29 +189,6 @@ def _skin(weights: Tensor, turns: Tensor, shifts: Tensor, shaped: Tensor) -> Ten
 def _renumber(place: Tensor, ids: Tensor) -> Tensor:
     """New numbers of ids, -1 stays -1."""
     return torch.where(ids >= 0, place[ids], -1)
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays that a body needs, shapes checked."""
-    needed = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights", "lmk_faces_idx", "lmk_bary_coords")
-    extra = (
-        *("dynamic_lmk_faces_idx", "dynamic_lmk_bary_coords", "mp_faces", "mp_bary"),
-        *("expression_names", "face_part", "mouth_region"),
-    )
-    cure = "give the .npz of an SMPL-X model (SMPLX_NEUTRAL.npz), or nothing to use the open body"
-    if not path.is_file():
-        raise UserError(f"There is no body model at {path}: {cure}.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in needed if name not in file]
-            arrays = {name: file[name] for name in (*needed, *extra) if name in file} if not missing else {}
-    except Exception as error:  # numpy raises half a dozen kinds for a file that is no archive
-        raise UserError(f"{path} is not a readable .npz archive ({error}): {cure}.") from error
-    if missing:
-        raise UserError(f"{path} is not an SMPL-X model, it lacks {', '.join(missing)}: {cure}.")
-    if arrays["weights"].shape[-1] != len(JOINTS):
-        raise UserError(f"{path} has {arrays['weights'].shape[-1]} joints, SMPL-X has {len(JOINTS)}: {cure}.")
-    return arrays
 
 
 def _columns(shapedirs: np.ndarray, num_betas: int | None) -> tuple[np.ndarray, np.ndarray]:
