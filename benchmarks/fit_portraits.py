@@ -24,6 +24,7 @@ from render.landmarks import choose, detect, person_of
 from render.rasterize import interpolate, rasterize
 from render.targets import INNER_LIP_PAIRS, LID_PAIRS, OVAL
 from vlogger.body.smplx import Body, load_body
+from vlogger.errors import UserError
 from vlogger.framing import pose_subject
 from vlogger.io import load_portrait
 from vlogger.types import Subject
@@ -86,7 +87,11 @@ def main(folder: str, sheet: str | None = None) -> None:
     stage, rows, pictures = FitPortrait(load_body(), "largest"), [], []
     print(f"{'photo':40}" + "".join(f"{name:>9}" for name in NUMBERS))
     for path in sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")):
-        subject, row = measure(stage, path)
+        try:
+            subject, row = measure(stage, path)
+        except UserError as error:
+            print(f"{path.name[:40]:40}  {error}")
+            continue
         rows.append(row)
         pictures += [overlay(stage.body, subject)] if sheet else []
         print(line(path.name, row), flush=True)

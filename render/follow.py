@@ -1,8 +1,8 @@
 """Follow one face from frame to frame: MediaPipe's mesh on a crop that rests while the face does.
 
 A crop that jitters makes landmarks jitter, and so does a detection in every frame. So the crop stays until the face has
-moved a tenth of it, and the mesh starts from its own last result: a third of the noise of single pictures at a third of
-the cost.
+moved a tenth of it, and the mesh starts from its own last result: half the noise of single pictures at a third of the
+cost.
 """
 
 import numpy as np

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch.nn.functional import interpolate
 
 from vlogger.errors import UserError
@@ -283,12 +284,13 @@ def _pose(models: Models, image: np.ndarray, face: Face) -> Pose | None:
 
 
 def _under_the_head(points: np.ndarray, face: Face) -> bool:
-    """Whether the shoulders lie below the mouth, as the face is tilted, no farther apart than shoulders can be."""
+    """Whether the shoulders lie below the mouth, as the face is tilted, as far apart as shoulders can be seen to be."""
     forehead, chin = face.points[[10, 152], :2]
     shoulders = points[[LEFT_SHOULDER, RIGHT_SHOULDER]]
     length = float(np.linalg.norm(chin - forehead))
     below = (shoulders - forehead) @ (chin - forehead) / length**2
-    return bool((below > 0.75).all() and below.mean() < 3 and np.linalg.norm(shoulders[0] - shoulders[1]) < 4 * length)
+    apart = np.linalg.norm(shoulders[0] - shoulders[1]) / length
+    return bool((below > 0.75).all() and below.mean() < 3 and 0.3 < apart < 4)
 
 
 def _hands(models: Models, image: np.ndarray, pose: Pose, face: Face) -> tuple[Hand | None, Hand | None]:
@@ -357,7 +359,10 @@ def cut(image: np.ndarray, box: Box, side: int) -> tuple[np.ndarray, np.ndarray,
 
 
 def _resized(image: np.ndarray, side: int) -> np.ndarray:
-    """(h, w, 3) uint8 -> (side, side, 3) uint8, bicubic, averaged when it shrinks."""
+    """(h, w, 3) uint8 -> (side, side, 3) uint8, bicubic, averaged when it shrinks, in two steps when much."""
+    factor = len(image) // (2 * side)
+    if factor > 1:
+        image = np.array(Image.fromarray(image).reduce(factor))
     planes = torch.from_numpy(image).permute(2, 0, 1)[None].float()
     planes = interpolate(planes, size=(side, side), mode="bicubic", antialias=True, align_corners=False)
     return np.ascontiguousarray(planes[0].clamp(0, 255).round().byte().permute(1, 2, 0).numpy())

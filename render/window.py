@@ -37,7 +37,7 @@ GAZE_SIGMA = 0.25
 # Believed change in a 25th of a second; translation in metres.
 EXPRESSION_STEP, TURN_STEP, GAZE_STEP, TRANSLATION_STEP = 0.12, 0.02, 0.1, 0.001
 # How firmly changes are held that are smaller than noise, and how large noise is.
-CALM = (0.05, 1.3e-3, 0.03, 4e-4)
+CALM = (0.05, 1e-3, 0.03, 3e-4)
 NOISE = (0.04, 1.5e-3, 0.03, 3e-4)
 
 

@@ -3,7 +3,7 @@ import pytest
 import skimage.data
 from skimage.transform import resize
 
-from render.landmarks import bounds, choose, cut, detect, overlap, person_of, square
+from render.landmarks import Face, _under_the_head, bounds, choose, cut, detect, overlap, person_of, square
 from vlogger.errors import UserError
 
 
@@ -82,3 +82,12 @@ def test_overlap_of_boxes():
     assert overlap(box, box) == pytest.approx(1)
     assert overlap(box, box + 1) == pytest.approx(1 / 7)
     assert overlap(box, box + 5) == 0
+
+
+@pytest.mark.parametrize("shoulders, fits", [([[40, 150], [160, 150]], True), ([[99, 90], [101, 90]], False)])
+def test_a_pose_that_lies_in_the_mouth_is_refused(shoulders, fits):
+    points = np.zeros((478, 3))
+    points[10], points[152] = (100, 0, 0), (100, 100, 0)
+    pose = np.zeros((33, 2))
+    pose[[11, 12]] = shoulders
+    assert _under_the_head(pose, Face(points, 1.0, bounds(points))) == fits
