@@ -6,18 +6,18 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from render.anatomy import BITE, LID, LIPS, SKIN, UPPER, kinds, set_teeth, sunk
-from render.camera import project, scale_intrinsics
+from render.camera import scale_intrinsics
 from render.guess import FEWEST, kinds_seen, looks_of
 from render.halo import depth_inside
-from render.maps import parts_map, surface_map
+from render.maps import fill_parts, fill_surface, surface_code
 from render.mouth import upper_teeth
+from render.posing import points_of, puppet_of
 from render.rasterize import Fragments, rasterize
 from render.warp import FINE, PhotoView, coarse_grid, facing, farthest_around, warp_photo
 from vlogger.body.parts import PARTS
-from vlogger.body.smplx import Body, personal, pose
+from vlogger.body.smplx import Body, personal
 from vlogger.errors import UserError
 from vlogger.framing import head_height, pose_subject
 from vlogger.pixels import resize
@@ -54,10 +54,11 @@ class MeshControlSequence:
         self.fps = motion.fps
         self.size = subject.portrait.image.shape[-1]
         self.photo = subject.portrait.image.float() / 255
-        self.sunk = sunk(body)
+        self.sunk, self.code = sunk(body).numpy(), surface_code(body)
+        self.faces, self.part = body.faces.numpy(), body.part_of_face.numpy()
+        self.puppet = puppet_of(self.body, subject.betas)
         self.view = photo_view(self.body, self.subject, backend)
-        still = Motion(subject.rotations[None], subject.expression[None], subject.translation[None], motion.fps)
-        self.reference = self.draw(still)
+        self.reference = self.draw(posture(subject, motion.fps))
 
     def __len__(self) -> int:
         return len(self.motion)
@@ -67,24 +68,22 @@ class MeshControlSequence:
 
     def draw(self, motion: Motion) -> Controls:
         """The controls of every frame of a motion."""
-        if not len(motion):
-            return no_controls(0, self.size, motion.fps)
-        posed = pose(self.body, self.subject.betas, motion.rotations, motion.expression, motion.translation)
-        projected = project(posed.vertices, self.subject.intrinsics)
-        projected[..., 2] += self.sunk
-        controls = no_controls(len(motion), self.size, motion.fps)
-        for frame, points in enumerate(projected):
-            self.draw_frame(points, controls[frame : frame + 1])
-        return controls
+        maps = no_maps(len(motion), self.size)
+        points = points_of(self.puppet, motion, self.subject.intrinsics)
+        points[..., 2] += self.sunk
+        for frame, one in enumerate(points):
+            self.draw_frame(one, [values[frame] for values in maps])
+        return Controls(*(torch.from_numpy(values) for values in maps), fps=motion.fps)
 
-    def draw_frame(self, projected: Tensor, controls: Controls) -> None:
-        """Fill the controls of one frame; projected (V,3)."""
-        seen = rasterize(projected[None], self.body.faces, self.size, self.size, self.backend)
-        warp = warp_photo(self.view, projected.numpy(), seen.face_id[0].numpy(), seen.bary[0].numpy())
-        controls.surface[:] = surface_map(self.template, seen)
-        controls.parts[:] = parts_map(self.template, seen)
-        controls.warped[0] = torch.from_numpy(warp.warped).movedim(-1, 0)
-        controls.visible[0, 0], controls.moved[0, 0] = torch.from_numpy(warp.visible), torch.from_numpy(warp.moved)
+    def draw_frame(self, points: NDArray, maps: list[NDArray]) -> None:
+        """Fill the maps of one frame, those of `Controls` in their order, which are 0; points (V,3) projected."""
+        seen = rasterize(torch.from_numpy(points)[None], self.body.faces, self.size, self.size, self.backend)
+        face_id, bary = seen.face_id[0].numpy(), seen.bary[0].numpy()
+        surface, parts, warped, visible, moved = maps
+        fill_surface(self.code, self.faces, face_id, bary, surface)
+        fill_parts(self.part, face_id, parts)
+        warp = warp_photo(self.view, points, face_id, bary)
+        warped[:], visible[0], moved[0] = warp.warped.transpose(2, 0, 1), warp.visible, warp.moved
 
 
 def resize_subject(subject: Subject, size: int) -> Subject:
@@ -120,10 +119,15 @@ def photo_view(body: Body, subject: Subject, backend: str) -> PhotoView:
 def seen_in_photo(body: Body, subject: Subject, backend: str, zoom: int = 1) -> tuple[Fragments, NDArray]:
     """What of the body the photo shows, `zoom` samples to a pixel's side, and the projected vertices (V,3)."""
     size = zoom * subject.portrait.image.shape[-1]
-    projected = project(pose_subject(subject, body), subject.intrinsics)
-    projected[:, 2] += sunk(body)
-    fine = projected * projected.new_tensor([zoom, zoom, 1])
-    return rasterize(fine[None], body.faces, size, size, backend), projected.numpy()
+    points = points_of(puppet_of(body, subject.betas), posture(subject), subject.intrinsics)
+    points[..., 2] += sunk(body).numpy()
+    fine = points * np.array([zoom, zoom, 1], np.float32)
+    return rasterize(torch.from_numpy(fine), body.faces, size, size, backend), points[0]
+
+
+def posture(subject: Subject, fps: float = 25.0) -> Motion:
+    """One frame: the subject as the photo shows it."""
+    return Motion(subject.rotations[None], subject.expression[None], subject.translation[None], fps)
 
 
 def image_of(subject: Subject) -> NDArray:
@@ -151,7 +155,6 @@ def coarsely(mask: NDArray) -> NDArray[np.bool_]:
     return cv2.resize(mask.astype(np.float32), (cells, cells), interpolation=cv2.INTER_AREA) >= 0.5
 
 
-def no_controls(frames: int, size: int, fps: float) -> Controls:
-    """Controls that are all 0."""
-    channels = (3, len(PARTS), 3, 1, 1)
-    return Controls(*(torch.zeros(frames, c, size, size) for c in channels), fps=fps)
+def no_maps(frames: int, size: int) -> list[NDArray[np.float32]]:
+    """Maps of `Controls`, in their order, that are all 0. What nobody writes or reads takes no memory."""
+    return [np.zeros((frames, channels, size, size), np.float32) for channels in (3, len(PARTS), 3, 1, 1)]

@@ -21,18 +21,23 @@ def surface_map(body: Body, fragments: Fragments) -> Tensor:
     around the head, where a pixel covers the least skin. Interpolated between the codes of the vertices: triangles are
     small enough.
     """
-    code = torch.tanh((body.v_template - body.J_template[joint_index("head")]) / REACH).numpy()
     face_id, bary = fragments.face_id.numpy(), fragments.bary.numpy()
     batch, height, width = face_id.shape
     surface = np.zeros((batch, 3, height, width), np.float32)
+    code = surface_code(body)
     for frame in range(batch):
-        _fill_surface(code, body.faces.numpy(), face_id[frame], bary[frame], surface[frame])
+        fill_surface(code, body.faces.numpy(), face_id[frame], bary[frame], surface[frame])
     return torch.from_numpy(surface)
 
 
+def surface_code(body: Body) -> NDArray[np.float32]:
+    """(V,3): what `surface_map` shows of each vertex."""
+    return torch.tanh((body.v_template - body.J_template[joint_index("head")]) / REACH).numpy()
+
+
 @numba.njit(cache=True, nogil=True)
-def _fill_surface(code, faces, face_id, bary, surface):
-    """code (V,3) interpolated at each pixel into surface (3,h,w)."""
+def fill_surface(code, faces, face_id, bary, surface):
+    """code (V,3) interpolated at each pixel that shows a face into surface (3,h,w)."""
     for y in range(face_id.shape[0]):
         for x in range(face_id.shape[1]):
             f = face_id[y, x]
@@ -50,12 +55,13 @@ def parts_map(body: Body, fragments: Fragments) -> Tensor:
     batch, height, width = face_id.shape
     parts = np.zeros((batch, len(PARTS), height, width), np.float32)
     for frame in range(batch):
-        _fill_parts(part, face_id[frame], parts[frame])
+        fill_parts(part, face_id[frame], parts[frame])
     return torch.from_numpy(parts)
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill_parts(part: NDArray, face_id: NDArray, parts: NDArray) -> None:
+def fill_parts(part: NDArray, face_id: NDArray, parts: NDArray) -> None:
+    """1 into parts (k,h,w), which is 0, at the part of each pixel that shows a face."""
     for y in range(face_id.shape[0]):
         for x in range(face_id.shape[1]):
             if face_id[y, x] >= 0:

@@ -1,0 +1,140 @@
+"""One person's body posed frame after frame: `vlogger.body.smplx.pose` and `project`, without what is always zero.
+
+Most vertices hang on one or two joints and follow no expression at all; shape is blended once.
+"""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vlogger.body.skeleton import PARENTS
+from vlogger.body.smplx import Body
+from vlogger.types import Motion
+
+_PARENTS = np.array(PARENTS, np.int64)
+
+
+@dataclass(frozen=True)
+class Puppet:
+    """A body with one shape.
+
+    shaped (V,3), joints (55,3) metres; movers (m,) the vertices that expressions move and moves (e,m,3) how;
+    joint_moves (e,55,3); joint (V,k), share (V,k): the joints that each vertex hangs on; posedirs as in `Body`.
+    """
+
+    shaped: NDArray
+    joints: NDArray
+    movers: NDArray
+    moves: NDArray
+    joint_moves: NDArray
+    joint: NDArray
+    share: NDArray
+    posedirs: Tensor | None
+
+
+def puppet_of(body: Body, betas: Tensor) -> Puppet:
+    """Betas (n,): fewer than the body has count as zeros for the rest."""
+    shaped, joints = (
+        (rest + directions[..., : len(betas)] @ betas).numpy().astype(np.float32)
+        for rest, directions in ((body.v_template, body.shapedirs), (body.J_template, body.J_shapedirs))
+    )
+    moves = body.exprdirs.numpy()
+    movers = np.flatnonzero(moves.any((1, 2)))
+    most = max(1, int((body.weights != 0).sum(1).max()))
+    share, joint = (values.numpy() for values in body.weights.topk(most, dim=1))
+    return Puppet(
+        shaped,
+        joints,
+        movers,
+        np.ascontiguousarray(moves[movers].transpose(2, 0, 1)),
+        np.ascontiguousarray(body.J_exprdirs.numpy().transpose(2, 0, 1)),
+        joint,
+        share,
+        body.posedirs,
+    )
+
+
+def points_of(puppet: Puppet, motion: Motion, intrinsics: Tensor) -> NDArray[np.float32]:
+    """(t,V,3) u, v in pixels and depth in metres of every vertex, as `pose` and `project` give them.
+
+    Frame by frame: how a motion is cut into windows changes no bit.
+    """
+    rotations, camera = motion.rotations.numpy(), intrinsics.numpy()
+    bent = correctives(puppet.posedirs, motion.rotations)
+    points = np.empty((len(motion), *puppet.shaped.shape), np.float32)
+    for frame, place in enumerate(motion.translation.numpy()):
+        shaped = puppet.shaped.copy() if bent is None else puppet.shaped + bent[frame]
+        weights = motion.expression[frame].numpy().copy()
+        shaped[puppet.movers] += _blended(weights, puppet.moves)
+        joints = puppet.joints + _blended(weights, puppet.joint_moves)
+        carried = _chained(rotations[frame], joints, place, _PARENTS)
+        _seen_at(shaped, puppet.joint, puppet.share, carried, camera, points[frame])
+    return points
+
+
+def _blended(weights: NDArray, moves: NDArray) -> NDArray:
+    """weights (e or fewer,), moves (e,m,3) -> (m,3)."""
+    used = moves[: len(weights)]
+    return (weights @ used.reshape(len(used), -1)).reshape(-1, 3)
+
+
+def correctives(posedirs: Tensor | None, rotations: Tensor) -> NDArray | None:
+    """(t,V,3): what bending does to the skin beyond skinning (SMPL, eq. 8); None for bodies without."""
+    if posedirs is None:
+        return None
+    feature = rotations[:, 1:] - torch.eye(3)
+    return (feature.flatten(1) @ posedirs.T).unflatten(-1, (-1, 3)).numpy()
+
+
+@numba.njit(cache=True, nogil=True)
+def _chained(rotations, joints, translation, parents):
+    """Local rotations (55,3,3), joints (55,3) at rest -> (55,3,4) what carries a point at rest to where it is."""
+    turns, places = np.empty((len(joints), 3, 3)), np.empty((len(joints), 3))
+    carried = np.empty((len(joints), 3, 4), np.float32)
+    for joint in range(len(joints)):
+        parent = parents[joint]
+        for row in range(3):
+            if joint == 0:
+                places[0, row] = joints[0, row]
+                turns[0, row] = rotations[0, row]
+                continue
+            places[joint, row] = places[parent, row]
+            for k in range(3):
+                places[joint, row] += turns[parent, row, k] * (joints[joint, k] - joints[parent, k])
+                turned = 0.0
+                for m in range(3):
+                    turned += turns[parent, row, m] * rotations[joint, m, k]
+                turns[joint, row, k] = turned
+        for row in range(3):
+            shift = places[joint, row] + translation[row]
+            for k in range(3):
+                carried[joint, row, k] = turns[joint, row, k]
+                shift -= turns[joint, row, k] * joints[joint, k]
+            carried[joint, row, 3] = shift
+    return carried
+
+
+@numba.njit(cache=True, nogil=True)
+def _seen_at(shaped, joint, share, carried, camera, points):
+    """Into points (V,3): linear blend skinning and the pinhole camera."""
+    zero = np.float32(0.0)
+    for i in range(len(shaped)):
+        x, y, z = zero, zero, zero
+        for n in range(joint.shape[1]):
+            weight = share[i, n]
+            if weight == zero:
+                break
+            t = carried[joint[i, n]]
+            a, b, c = shaped[i, 0], shaped[i, 1], shaped[i, 2]
+            x += weight * (t[0, 0] * a + t[0, 1] * b + t[0, 2] * c + t[0, 3])
+            y += weight * (t[1, 0] * a + t[1, 1] * b + t[1, 2] * c + t[1, 3])
+            z += weight * (t[2, 0] * a + t[2, 1] * b + t[2, 2] * c + t[2, 3])
+        depth = -z
+        safe = depth if abs(depth) >= np.float32(1e-6) else np.float32(1e-6)
+        points[i, 0] = (camera[0, 0] * x - camera[0, 1] * y) / safe + camera[0, 2]
+        points[i, 1] = camera[1, 1] * -y / safe + camera[1, 2]
+        points[i, 2] = depth
