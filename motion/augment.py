@@ -4,6 +4,8 @@ Working on mel columns instead of samples costs next to nothing; gain, equaliser
 powers. Lengths and timing stay.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -20,6 +22,17 @@ def smooth_curve(points: int, generator: torch.Generator) -> Tensor:
     """(80,) a random smooth curve over the bins, about standard normal at `points` places."""
     knots = torch.randn(1, 1, points, generator=generator)
     return F.interpolate(knots, BINS, mode="linear", align_corners=True)[0, 0]
+
+
+def vocal_tract(power: Tensor, generator: torch.Generator, most: float = 0.15) -> Tensor:
+    """A shorter or longer throat: every formant moves by up to `most` (vocal tract length perturbation, Jaitly and
+    Hinton, 2013). Other people's voices, while what is said and when stays."""
+    factor = 1 + uniform(-most, most, generator)
+    corner = 700 * (10 ** (torch.linspace(0, 2595 * math.log10(1 + 8000 / 700), BINS + 2)[1:-1] / 2595) - 1)
+    place = 2595 * torch.log10(1 + corner * factor / 700) / (2595 * math.log10(1 + 8000 / 700)) * (BINS + 1) - 1
+    place = place.clamp(0, BINS - 1)
+    low = place.floor().long().clamp(max=BINS - 2)
+    return torch.lerp(power[:, low], power[:, low + 1], place - low)
 
 
 def gain(power: Tensor, generator: torch.Generator, decibels: float = 15.0) -> Tensor:
@@ -57,8 +70,9 @@ def add_noise(power: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def augment(power: Tensor, generator: torch.Generator) -> Tensor:
-    """Each change with its own chance, in the order of nature: tone, room, noise, microphone, volume."""
-    for change, chance in ((equalise, 0.7), (reverberate, 0.3), (add_noise, 0.6), (band, 0.15), (gain, 1.0)):
+    """Each change with its own chance, in the order of nature: throat, tone, room, noise, microphone, volume."""
+    changes = ((vocal_tract, 0.6), (equalise, 0.7), (reverberate, 0.3), (add_noise, 0.6), (band, 0.15), (gain, 1.0))
+    for change, chance in changes:
         if float(torch.rand((), generator=generator)) < chance:
             power = change(power, generator)
     return power

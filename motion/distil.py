@@ -89,12 +89,35 @@ def heard(power: Tensor) -> Tensor:
     return torch.where(power.sum(1, keepdim=True) > 0, normalise(power, opening_level(power)), QUIET)
 
 
+class MouthMatters:
+    """The squared error of the features, and that of the mouth that a regression reads off them, `strength` times.
+
+    `kernel`: `mouth.npz` of `motion.label`; the regression is linear, so it reads the error itself. Of the 192
+    directions that the teacher's features have, lips need a few.
+    """
+
+    def __init__(self, kernel: str, strength: float = 0.1):
+        if not Path(kernel).exists():
+            raise UserError(f"There is no regression of the mouth in {kernel}: make it with motion.label.")
+        with np.load(kernel) as file:
+            self.kernel = torch.from_numpy(file["kernel"])
+        self.strength = strength
+
+    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        """(b, n, d) features, weight (b, n, 1)."""
+        wrong = ((prediction - target) * weight).transpose(1, 2).float()
+        mouth = F.conv1d(wrong, self.kernel.to(wrong), padding=self.kernel.shape[2] // 2).square().mean()
+        features = squared(prediction, target, weight)
+        return {"loss": features + self.strength * mouth, "features": features, "mouth": mouth}
+
+
 class Distillation(DiffusionTraining):
     """The same training loop without noise: the encoder's features against the teacher's."""
 
     def compare(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         prediction = self.denoiser(batch.condition["mel"])
-        return prediction, {"loss": squared(prediction, batch.clean, batch.weight)}
+        losses = self.loss(prediction, batch.clean, batch.weight)
+        return prediction, losses if isinstance(losses, dict) else {"loss": losses}
 
 
 def agreement(prediction: Tensor, batch: Batch) -> Mapping[str, Tensor]:

@@ -2,7 +2,8 @@
 
 A ridge regression from a big speech encoder's features to the mouth, fitted on training clips (motion/clips.py), reads
 the mouth off recordings of other voices (the ones of `motion.teacher`, which have the features already). Its errors
-shrink what it says; each unit is stretched back to its spread, at most 1.5 times. OUT gets one spoken clip a recording.
+shrink what it says; each unit is stretched back to its spread, at most 1.5 times. OUT gets one spoken clip a recording,
+and LESSONS gets `mouth.npz`, the regression as a kernel, by which `motion.distil` knows what matters to a mouth.
 """
 
 import argparse
@@ -21,10 +22,11 @@ from motion.pretrained import PretrainedEncoder
 from motion.prosody import prosody
 from motion.teacher import projected
 
-OFFSETS = (-0.1, -0.06, -0.04, -0.02, 0.0, 0.02, 0.04, 0.06, 0.1)
+OFFSETS = tuple(step / 50 for step in range(-5, 6))
 FPS = 50.0
 STRENGTH = 0.3  # of the ridge, for features of variance about 1
 MOST_STRETCH = 1.5
+LEAST_SPREAD = 0.01  # of a unit that moves at all
 EACH = 120  # clips of each kind that the regression is fitted on
 
 
@@ -45,6 +47,13 @@ class Reader:
         self.weight = ridge(heard, mouth, STRENGTH * float(heard.var()))
         r = correlation(((heard - self.middle) @ self.weight).T, mouth.T)
         self.stretch = (1 / r.clamp(min=0.1)).clamp(max=MOST_STRETCH)
+        self.spread = mouth.std(0)
+
+    def kernel(self) -> Tensor:
+        """(m, 192, 11) the regression as a convolution, to the mouth's units in their own deviations over the clips."""
+        moving = self.mouth & (self.spread > LEAST_SPREAD)
+        taps = self.weight[:, moving] / self.spread[moving]
+        return taps.unflatten(0, (len(OFFSETS), -1)).permute(2, 1, 0)
 
     def example(self, encoder: PretrainedEncoder, clip: Clip) -> tuple[Tensor, Tensor]:
         """What is heard in a clip, and its mouth."""
@@ -74,6 +83,7 @@ def main() -> None:
     basis = {name: torch.from_numpy(value) for name, value in np.load(given.lessons / "basis.npz").items()}
     reader = Reader(basis)
     reader.fit(PretrainedEncoder(given.encoder, bfloat16=True), chosen)
+    np.savez(given.lessons / "mouth.npz", kernel=reader.kernel().numpy().astype(np.float32))
     given.out.mkdir(parents=True, exist_ok=True)
     known = {clip.name for clip in clips}
     for path in sorted(given.lessons.glob("*.rec.npz")):

@@ -6,7 +6,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from motion.audio import BINS, SAMPLE_RATE, around, hear
-from motion.augment import add_noise, augment, band, equalise, gain, mask_bins, reverberate
+from motion.augment import add_noise, augment, band, equalise, gain, mask_bins, reverberate, vocal_tract
 from motion.clips import load_clip, load_clips, save_clip
 from motion.data import AROUND, Recording, SpeechMotion, cut, hush, interpolate, measured_scales, record
 from motion.ears import LogMel
@@ -103,13 +103,21 @@ def test_other_files_are_refused(tmp_path):
         load_clips(tmp_path)
 
 
-@pytest.mark.parametrize("change", [gain, equalise, band, reverberate, add_noise, augment, mask_bins])
+@pytest.mark.parametrize("change", [gain, equalise, band, reverberate, add_noise, augment, mask_bins, vocal_tract])
 def test_augmentation_keeps_length_and_is_repeatable(change):
     power = torch.rand(57, BINS, generator=seeded(0))
     changed, again = change(power, seeded(3)), change(power, seeded(3))
     assert changed.shape == power.shape and torch.equal(changed, again) and changed.isfinite().all()
     if change is not mask_bins:
         assert (changed >= 0).all()
+
+
+def test_another_throat_moves_a_formant_but_not_in_time():
+    power = torch.full((50, 80), 1e-6)
+    power[20:, 40] = 1.0
+    places = {int(vocal_tract(power, seeded(seed))[30].argmax()) for seed in range(12)}
+    assert len(places) > 3 and min(places) >= 33 and max(places) <= 46
+    assert float(vocal_tract(power, seeded(1))[:20].max()) < 1e-5
 
 
 def test_augmentation_keeps_the_onset():

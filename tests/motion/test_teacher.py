@@ -12,6 +12,7 @@ from motion.encoder import SpeechEncoder
 from motion.pretrained import PretrainedEncoder
 from motion.teacher import PLACES, basis_of, files_of, groups, projected, teach
 from vlogger.diffusion.batch import Batch
+from vlogger.diffusion.loss import squared
 from vlogger.errors import UserError
 from vlogger.io_audio import save_audio
 from vlogger.training import step_generator
@@ -76,7 +77,7 @@ def test_a_lesson_is_learned(lessons):
     task = Lessons(str(lessons), student, size=2, seconds=2.0)
     batch = task.batch(seeded(0))
     assert torch.equal(batch.clean, task.batch(seeded(0)).clean)
-    module = Distillation(student, None, None, torch.optim.AdamW, task)  # type: ignore[arg-type]
+    module = Distillation(student, None, squared, torch.optim.AdamW, task)  # type: ignore[arg-type]
     optimizer, history = torch.optim.Adam(student.parameters(), 3e-3), []
     for _ in range(60):
         prediction, losses = module.compare(batch, step_generator(0, 0))
