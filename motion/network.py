@@ -97,6 +97,9 @@ class MotionTransformer(Checkpoint):
     - audio (b, t, n * hears): what an ear heard at `offsets` (n,) seconds from each frame, zeros when there is none,
     - time (b, t): seconds of each frame,
     - past (b, t, d) and given (b, t, 1): the frames that are known, and 1 where they are.
+
+    `direct`: a linear reading of the sound (`motion.regression`) is added to what the layers make, trusted differently
+    at each diffusion step: from pure noise, where sampling begins, it says most of what can be said.
     """
 
     @register_to_config
@@ -113,9 +116,13 @@ class MotionTransformer(Checkpoint):
         keep: Mapping[str, float] | None = None,
         scale: Mapping[str, float] | None = None,
         expressions: Sequence[str] = EXPRESSIONS,
+        direct: bool = False,
     ):
         super().__init__()
         size = self.space.size
+        if direct:
+            self.reading = zero_(nn.Linear(len(offsets) * hears, size))
+            self.trust = zero_(nn.Linear(width, size))
         self.embed_motion = nn.Linear(size + 1, width)
         self.embed_audio = nn.Sequential(
             nn.Linear(len(offsets) * hears, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width)
@@ -153,7 +160,8 @@ class MotionTransformer(Checkpoint):
         motion = torch.where(given > 0.5, condition["past"], noisy)
         steps = step_of(timestep, batch, noisy.device)[:, None] * (1 - given[..., 0])
         token = self.embed_motion(torch.cat([motion, given], dim=-1)) + self.embed_audio(condition["audio"])
-        token = token + self.embed_step(steps.flatten()).unflatten(0, (batch, frames))
+        step = self.embed_step(steps.flatten()).unflatten(0, (batch, frames))
+        token = token + step
         position = rotary(condition["time"], self.head.in_features // self.config["heads"])
         before = memories[0].keys.shape[2] if memories else 0
         mask = causal_mask(frames, self.config["reach"], noisy.device, before)
@@ -161,7 +169,13 @@ class MotionTransformer(Checkpoint):
         for index, layer in enumerate(self.blocks):
             token, memory = layer(token, position, mask, memories[index] if memories else None)
             kept.append(memory)
-        return self.head(self.norm(token)), kept
+        made = self.head(self.norm(token))
+        return made + self.read_directly(condition["audio"], step) if self.config["direct"] else made, kept
+
+    def read_directly(self, audio: Tensor, step: Tensor) -> Tensor:
+        """Sound (b, t, n * hears), embedded diffusion step (b, t, width) -> (b, t, d); 0 where nothing is heard."""
+        heard = (audio != 0).any(-1, keepdim=True)
+        return heard * (1 + self.trust(step)) * self.reading(audio)
 
 
 def load_network(path: str | Path | None = None) -> MotionTransformer:
@@ -169,6 +183,12 @@ def load_network(path: str | Path | None = None) -> MotionTransformer:
     return MotionTransformer.from_pretrained(WEIGHTS if path is None else path)
 
 
-def continued(path: str | Path) -> MotionTransformer:
-    """The same weights, ready for more training."""
-    return load_network(path).train()
+def continued(path: str | Path, direct: bool | None = None) -> MotionTransformer:
+    """The same weights, ready for more training; `direct` adds or drops the direct reading of the sound."""
+    trained = load_network(path)
+    if direct in (None, trained.config["direct"]):
+        return trained.train()
+    network = MotionTransformer.from_config({**trained.config, "direct": direct})
+    assert isinstance(network, MotionTransformer)
+    network.load_state_dict(trained.state_dict(), strict=False)
+    return network.train()

@@ -4,16 +4,23 @@ import pytest
 import torch
 
 from motion.audio import around, frame_times
-from motion.network import MotionTransformer, causal_mask, load_network
+from motion.features import MOUTH
+from motion.network import MotionTransformer, causal_mask, continued, load_network
+from motion.regression import fit_direct
 from vlogger.errors import UserError
 
 HEARS, OFFSETS = 80, (-0.05, 0.0, 0.1)
 
 
-def tiny(reach: int = 64, seed: int = 0) -> MotionTransformer:
+def tiny(reach: int = 64, seed: int = 0, direct: bool = False) -> MotionTransformer:
     torch.manual_seed(seed)
-    network = MotionTransformer(width=32, layers=2, heads=2, dropout=0.0, reach=reach, hears=HEARS, offsets=OFFSETS)
+    network = MotionTransformer(
+        width=32, layers=2, heads=2, dropout=0.0, reach=reach, hears=HEARS, offsets=OFFSETS, direct=direct
+    )
     torch.nn.init.normal_(network.head.weight, std=0.3)
+    if direct:
+        torch.nn.init.normal_(network.reading.weight, std=0.1)
+        torch.nn.init.normal_(network.trust.weight, std=0.1)
     return network.eval()
 
 
@@ -52,6 +59,42 @@ def test_sound_is_heard_no_further_ahead_than_documented():
     assert mel.grad is not None
     last = int((mel.grad.abs().sum(1) > 0).nonzero().max())
     assert last <= round((4.5 / 25) * 100) + 10 + 1, "and the column after, for what lies between"
+
+
+def test_the_direct_reading_adds_what_a_frames_own_sound_says():
+    plain, direct = tiny(), tiny(direct=True)
+    noisy, condition = inputs(plain)
+    direct.load_state_dict(plain.state_dict(), strict=False)
+    torch.nn.init.zeros_(direct.trust.weight)
+    direct.reading.bias.data.fill_(0.5)
+    condition["audio"][0, 3] = 0.0
+    added = direct(noisy, 900, condition) - plain(noisy, 900, condition)
+    wanted = direct.reading(condition["audio"])
+    wanted[0, 3] = 0.0
+    torch.testing.assert_close(added, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_weights_without_it_learn_on_with_it(tmp_path):
+    plain = tiny()
+    plain.save_pretrained(tmp_path)
+    grown = continued(tmp_path, direct=True).eval()
+    noisy, condition = inputs(plain)
+    torch.testing.assert_close(grown(noisy, 900, condition), plain(noisy, 900, condition))
+    assert grown.config["direct"] and not continued(tmp_path).config["direct"]
+
+
+def test_the_fitted_reading_finds_a_mouth_that_follows_the_sound():
+    network = tiny(direct=True)
+    chance = torch.Generator().manual_seed(0)
+    heard = torch.randn(4000, len(OFFSETS) * HEARS, generator=chance)
+    truth = torch.randn(heard.shape[1], network.space.size, generator=chance) * (network.space.only(MOUTH) > 0)
+    features = heard @ truth + 0.7
+    assert float(fit_direct(network, heard, features).min()) > 0.95
+    with torch.no_grad():
+        read = network.reading(heard)
+    mouth = network.space.only(MOUTH) > 0
+    assert float((read - features)[:, mouth].square().mean() / features[:, mouth].var()) < 0.05
+    assert float(read[:, ~mouth].abs().max()) == 0.0
 
 
 def test_nothing_is_seen_beyond_the_reach():
