@@ -7,6 +7,10 @@ elsewhere (brows, cheeks, outer lips), always in the same direction. Every round
 different people, asks for each landmark which shift of its place on the head would explain its misfits best (robustly),
 and moves it there along the skin; left and right stay mirror images. Rims of lips and lids and the irises keep their
 places: there the mesh itself says where they are. Then build the body again (`vlogger.body.build_open_body`).
+
+    python -m render.calibrate_landmarks --hips PEOPLE_WHO_STAND
+
+says how far from their joints MediaPipe sees hips: numbers for `render.evidence.POSE_BESIDE`.
 """
 
 import argparse
@@ -25,13 +29,13 @@ from tqdm import tqdm
 
 from render.camera import project, projection_slope
 from render.embed_landmarks import MIDDLE_LIPS, closest, named_points, visible_skin
-from render.evidence import eye_distance, markers
+from render.evidence import eye_distance, markers, trust_of
 from render.fit import fit_person
-from render.landmarks import Face, Person, detect
+from render.landmarks import Face, Person, detect, person_of
 from render.targets import OVAL
 from vlogger.body.landmarks import INNER_LIPS, IRIS, LEFT_LIDS, RIGHT_LIDS, points_on_faces
 from vlogger.body.skeleton import joint_index
-from vlogger.body.smplx import OPEN_BODY, Body, load_body
+from vlogger.body.smplx import OPEN_BODY, Body, load_body, pose
 from vlogger.framing import pose_subject
 from vlogger.io import load_portrait
 from vlogger.types import Portrait
@@ -56,12 +60,17 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("portraits", type=Path, help="a folder of pictures of different people, one face each")
-    parser.add_argument("json", type=Path, help="landmarks.json to correct")
+    parser.add_argument("json", type=Path, nargs="?", help="landmarks.json to correct")
+    parser.add_argument("--hips", action="store_true")
     parser.add_argument("--body", type=Path, default=OPEN_BODY)
     parser.add_argument("--count", type=int, default=60, help="portraits, spread over the folder")
     parser.add_argument("--rounds", type=int, default=2)
     args = parser.parse_args()
     body, people = load_body(args.body), seen_people(args.portraits, args.count)
+    if args.hips:
+        left, up = np.mean([row for person in tqdm(people, desc="fit") for row in hips_beside(body, *person)], axis=0)
+        print(f"hips are seen {left:+.4f} m outwards and {up:+.4f} m above where they are thought to be seen")
+        return
     for _ in range(args.rounds):
         body = calibrated(body, people)
     named, file = json.loads(args.json.read_text()), np.load(args.body)
@@ -76,10 +85,15 @@ def seen_people(folder: Path, count: int) -> list[tuple[Portrait, Face]]:
     people = []
     for path in tqdm(paths[:: max(1, len(paths) // count)][:count], desc="detect"):
         portrait = load_portrait(path)
-        faces = detect(portrait.image.permute(1, 2, 0).contiguous().numpy())
+        faces = detect(pixels_of(portrait))
         if len(faces) == 1:
             people.append((portrait, faces[0]))
     return people
+
+
+def pixels_of(portrait: Portrait) -> NDArray:
+    """(h, w, 3) uint8."""
+    return portrait.image.permute(1, 2, 0).contiguous().numpy()
 
 
 def calibrated(body: Body, people: list[tuple[Portrait, Face]]) -> Body:
@@ -101,6 +115,25 @@ def misfit(body: Body, portrait: Portrait, face: Face) -> Misfit:
     unit = eye_distance(seen)
     miss = (project(points, subject.intrinsics)[:, :2] - seen[:, :2]) / unit
     return Misfit(miss.numpy(), (projection_slope(points, subject.intrinsics) @ head / unit).numpy())
+
+
+def hips_beside(body: Body, portrait: Portrait, face: Face) -> list[NDArray]:
+    """(2,) for each hip that is seen: metres outwards and upwards from where its marker is, the pelvis upright."""
+    person, marks = person_of(pixels_of(portrait), face), markers(body)
+    if person.pose is None:
+        return []
+    subject, (height, width) = fit_person(body, marks, person, portrait, 4 * STEPS), portrait.image.shape[1:]
+    frame = (subject.rotations[None], subject.expression[None], subject.translation[None])
+    posed = pose(marks.body, subject.betas.double(), *(value.double() for value in frame))
+    points, trust = torch.cat([posed.vertices[0], posed.joints[0]]), trust_of(person.pose, (height, width))
+    rows = []
+    for number, outwards in ((23, 1.0), (24, -1.0)):
+        if trust[number] > 0:
+            point = points[marks.pose_point(number)]
+            miss = person.pose.points[number] - project(point[None], subject.intrinsics.double())[0, :2].numpy()
+            metres = miss * (outwards, -1.0) * float(-point[2] / subject.intrinsics[0, 0])
+            rows.append(metres)
+    return rows
 
 
 def shifts(misfits: Iterable[Misfit], rounds: int = 10) -> NDArray:

@@ -42,10 +42,11 @@ POSE_JOINTS = {
     **{11: "left_shoulder", 12: "right_shoulder", 13: "left_elbow", 14: "right_elbow"},
     **{15: "left_wrist", 16: "right_wrist", 23: "left_hip", 24: "right_hip"},
 }
-# Pose points that are seen above their joint, as the mean of a hundred portraits has it: what carries them, metres.
-POSE_ABOVE = {
-    **{11: ("left_collar", 0.02), 12: ("right_collar", 0.02)},
-    **{23: ("pelvis", 0.03), 24: ("pelvis", 0.03)},
+# Pose points that are seen beside their joint: what carries them, metres towards the left and up from the joint.
+# Shoulders: mean of a hundred portraits; hips: of people who stand (`render.calibrate_landmarks --hips`).
+POSE_BESIDE = {
+    **{11: ("left_collar", 0.0, 0.02), 12: ("right_collar", 0.0, 0.02)},
+    **{23: ("pelvis", -0.015, 0.0), 24: ("pelvis", 0.015, 0.0)},
 }
 POSE_BONES = ((12, 11), (11, 13), (13, 15), (12, 14), (14, 16))  # the shoulders' line, upper arms, forearms
 
@@ -76,7 +77,7 @@ class Evidence:
 class Markers:
     """The points of a body that evidence is about, in order: known face landmarks, irises, finger tips, then joints."""
 
-    body: Body  # of these points alone, and of the places above joints (`POSE_ABOVE`)
+    body: Body  # of these points alone, and of the places beside joints (`POSE_BESIDE`)
     ids: Tensor  # (n,) MediaPipe's numbers of the first n points
 
     @property
@@ -90,10 +91,10 @@ class Markers:
         return len(self.body.v_template) + joint_index(name)
 
     def pose_point(self, number: int) -> int:
-        """Where MediaPipe sees a point of the pose: a joint, or a place above it."""
-        if number not in POSE_ABOVE:
+        """Where MediaPipe sees a point of the pose: a joint, or a place beside it."""
+        if number not in POSE_BESIDE:
             return self.joint(POSE_JOINTS[number])
-        return len(self.body.v_template) - len(POSE_ABOVE) + list(POSE_ABOVE).index(number)
+        return len(self.body.v_template) - len(POSE_BESIDE) + list(POSE_BESIDE).index(number)
 
 
 def markers(body: Body) -> Markers:
@@ -102,8 +103,8 @@ def markers(body: Body) -> Markers:
     extra = torch.cat([iris_vertices(body), finger_tips(body, "left"), finger_tips(body, "right")])
     face, bary = at_vertices(body, extra)
     small = points_body(body, torch.cat([body.mp_faces[ids], face]), torch.cat([body.mp_bary[ids], bary]))
-    for number, (parent, height) in POSE_ABOVE.items():
-        small = with_point(small, POSE_JOINTS[number], parent, torch.tensor([0.0, height, 0.0]))
+    for number, (parent, left, up) in POSE_BESIDE.items():
+        small = with_point(small, POSE_JOINTS[number], parent, torch.tensor([left, up, 0.0]))
     fields = {name: value.double() for name, value in vars(small).items() if _is_real(value)}
     return Markers(replace(small, **fields), ids)
 

@@ -27,7 +27,7 @@ from render.evidence import (
 )
 from render.landmarks import FaceChoice, Person, choose, detect, person_of
 from render.personal import Posture, closed_lips, field_of, joined, offsets_of, seen_landmarks
-from render.solve import least_squares
+from render.solve import Ranges, least_squares
 from render.surface import HeadField
 from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from vlogger.body.skeleton import JOINTS, joint_index
@@ -38,8 +38,10 @@ from vlogger.types import Portrait, Subject
 FIELD_OF_VIEW = 35.0  # degrees across the diagonal, where nothing else is known
 FOCAL_SIGMA = 0.15  # of the logarithm of the focal length
 EXPRESSION_SIGMA = 0.4
-RANGE_SIGMA = 0.05  # how far expressions stray from [0, 1]
+RANGE_SIGMA = 0.05  # how far expressions stray from [0, 1], betas from the range of people
+BETA_RANGE = 2.5  # standard deviations: beyond, bodies get misshapen
 GAZE_SIGMA = 0.05  # radians between the two eyes
+FIRST_FINGER = joint_index("left_index1")
 REFITS, REFIT_STEPS = 1, 4  # after personal offsets were found
 
 
@@ -128,7 +130,11 @@ def _seen(person: Person) -> Tensor:
     hands = {"left": person.left_hand, "right": person.right_hand}
     arms = ("collar", "shoulder", "elbow", "wrist")
     keep = [
-        person.pose is not None if name.endswith(arms) else hands[name.split("_")[0]] is not None if i > 24 else True
+        person.pose is not None
+        if name.endswith(arms)
+        else hands[name.split("_")[0]] is not None
+        if i >= FIRST_FINGER
+        else True
         for i, name in enumerate(JOINTS)
     ]
     return torch.tensor(keep).double()
@@ -161,12 +167,11 @@ class Problem:
         return scale * focal.exp() + offset
 
     def residuals(self, unknowns: Unknowns) -> Tensor:
-        """Evidence, ranges of the expressions, agreement of the eyes (the Gaussian priors are added by `solve`)."""
+        """Evidence and agreement of the eyes (priors and ranges are added by `solve`)."""
         points = self.points(unknowns)
         pixels = project(points, self.intrinsics(unknowns.focal))[..., :2]
-        outside = (unknowns.expression - unknowns.expression.clamp(0, 1)) / RANGE_SIGMA
         eyes = (unknowns.angles[joint_index("left_eye")] - unknowns.angles[joint_index("right_eye")]) / GAZE_SIGMA
-        return torch.cat([self.evidence.residuals(points, pixels), outside, eyes])
+        return torch.cat([self.evidence.residuals(points, pixels), eyes])
 
     def points(self, unknowns: Unknowns) -> Tensor:
         """(m, 3) markers and joints in camera space, metres."""
@@ -185,8 +190,20 @@ def solve(problem: Problem, start: Unknowns, free: Unknowns, steps: int) -> Unkn
         unknowns = unpack(origin + (values - origin[moving]) @ spread, problem.marks.body)
         return torch.cat([problem.residuals(unknowns), (values - mean[moving]) / sigma[moving]])
 
-    best = least_squares(residuals, origin[moving], steps)
+    low, high = (pack(values)[moving] for values in ranges_of(start))
+    best = least_squares(residuals, origin[moving], steps, Ranges(low, high, RANGE_SIGMA))
     return unpack(origin + (best - origin[moving]) @ spread, problem.marks.body)
+
+
+def ranges_of(like: Unknowns) -> tuple[Unknowns, Unknowns]:
+    """Lowest and highest values: of betas and expressions; the others go where they like."""
+    ends = []
+    for end, beta, weight in ((-torch.inf, -BETA_RANGE, 0.0), (torch.inf, BETA_RANGE, 1.0)):
+        free = Unknowns(*(torch.full_like(value, end) for value in like))
+        ends.append(
+            free._replace(betas=torch.full_like(like.betas, beta), expression=torch.full_like(like.expression, weight))
+        )
+    return ends[0], ends[1]
 
 
 # --------------------------------------------------------------------------------------------------------- start
@@ -339,13 +356,22 @@ def problem_of(marks: Markers, person: Person, size: tuple[int, int], focal_sigm
 
 
 def stages(problem: Problem, unknowns: Unknowns, steps: int) -> Unknowns:
-    """First the head as a rigid thing, then all joints, then shape, expression and camera too."""
+    """First the head as a rigid thing, then trunk and arms, then shape, expression and camera too; fingers last.
+
+    Fingers are short and bend far: solved along with the others, they would shorten everybody's steps.
+    """
     nothing, everything = (unpack(torch.full_like(pack(unknowns), v), problem.marks.body) for v in (0.0, 1.0))
-    rigid = nothing.angles.clone()
+    rigid, bones, fingers = nothing.angles.clone(), everything.angles.clone(), nothing.angles.clone()
     rigid[[joint_index("neck"), joint_index("head")]] = 1
-    head = nothing._replace(angles=rigid, translation=everything.translation)
-    limbs = nothing._replace(angles=everything.angles, translation=everything.translation)
-    for free, count in ((head, steps), (limbs, steps), (everything, 2 * steps)):
+    bones[FIRST_FINGER:], fingers[FIRST_FINGER:] = 0, 1
+    parts = [
+        (nothing._replace(angles=rigid, translation=everything.translation), steps),
+        (nothing._replace(angles=bones, translation=everything.translation), steps),
+        (everything._replace(angles=bones), 2 * steps),
+    ]
+    if (problem.sigmas.angles * fingers > 0).any():
+        parts += [(nothing._replace(angles=fingers), steps), (everything, steps // 2)]
+    for free, count in parts:
         unknowns = solve(problem, unknowns, free, count)
     return unknowns
 
