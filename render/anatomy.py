@@ -5,13 +5,17 @@ coordinates in which its colour is drawn (`render.mouth`, `render.eyes`).
 """
 
 from dataclasses import replace
+from functools import lru_cache
 
+import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vlogger.body.parts import PARTS
 from vlogger.body.smplx import Body
+
+Box = tuple[slice, slice]  # rows and columns of a picture
 
 SKIN, LIPS, UPPER, LOWER, TONGUE, CAVITY, EYE, LID = range(8)
 MOUTH = (UPPER, LOWER, TONGUE, CAVITY)
@@ -69,9 +73,36 @@ def sunk(body: Body) -> torch.Tensor:
 
 def kind_is(kind: NDArray, wanted: tuple[int, ...]) -> NDArray[np.bool_]:
     """kind (...) uint8 -> bool, whether it is one of those wanted."""
+    return _table(wanted)[kind]
+
+
+@lru_cache(maxsize=32)
+def _table(wanted: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(256,) whether each kind is wanted."""
     chosen = np.zeros(256, bool)
     chosen[list(wanted)] = True
-    return chosen[kind]
+    return chosen
+
+
+def box_of(kind: NDArray, wanted: tuple[int, ...], margin: float = 0) -> Box | None:
+    """The rows and columns that hold all pixels (h,w) of these kinds, with a margin in pixels; None without any."""
+    top, bottom, left, right = _bounds(kind, _table(wanted))
+    if bottom < 0:
+        return None
+    reach = int(np.ceil(margin))
+    return slice(max(0, top - reach), bottom + reach + 1), slice(max(0, left - reach), right + reach + 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _bounds(kind, table):
+    """First and last row and column of what is wanted; a last row of -1 where there is nothing."""
+    height, width = kind.shape
+    top, bottom, left, right = height, -1, width, -1
+    for y in range(height):
+        for x in range(width):
+            if table[kind[y, x]]:
+                top, bottom, left, right = min(top, y), y, min(left, x), max(right, x)
+    return top, bottom, left, right
 
 
 def eyeballs(body: Body) -> list[tuple[NDArray, float, NDArray]]:

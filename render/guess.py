@@ -6,13 +6,27 @@ Where they are is known from the model, only their looks are invented: better th
 from dataclasses import dataclass
 
 import cv2
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from render import eyes, mouth
-from render.anatomy import EYE, HIDDEN, LID, LIPS, MOUTH, SINK, SKIN, UPPER, kind_is, kinds, lid_shares, local_places
+from render.anatomy import (
+    EYE,
+    HIDDEN,
+    LID,
+    LIPS,
+    MOUTH,
+    SINK,
+    SKIN,
+    UPPER,
+    box_of,
+    kind_is,
+    kinds,
+    lid_shares,
+    local_places,
+)
 from render.halo import smoothstep
-from render.mouth import Box
 from vlogger.body.smplx import Body
 
 GUESSED = 0.5  # of `Controls.visible`
@@ -96,7 +110,17 @@ def kinds_seen(kind: NDArray, face_id: NDArray) -> NDArray[np.uint8]:
 
 def interpolated(values: NDArray, faces: NDArray, face_id: NDArray, bary: NDArray) -> NDArray:
     """Values (V,c) of the vertices at pixels: face_id (...,), bary (...,3) -> (...,c)."""
-    return np.einsum("...kc,...k->...c", values[faces[face_id]], bary)
+    found = np.empty((face_id.size, values.shape[1]), np.float32)
+    _interpolate(values, faces, face_id.reshape(-1), bary.reshape(-1, 3), found)
+    return found.reshape(*face_id.shape, -1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _interpolate(values, faces, face_id, bary, found):
+    for n in range(len(face_id)):
+        i, j, k = faces[face_id[n], 0], faces[face_id[n], 1], faces[face_id[n], 2]
+        for c in range(values.shape[1]):
+            found[n, c] = bary[n, 0] * values[i, c] + bary[n, 1] * values[j, c] + bary[n, 2] * values[k, c]
 
 
 def closing(looks: Looks, projected: NDArray) -> NDArray[np.float32]:
@@ -158,27 +182,30 @@ def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) ->
         alpha[shown] = seen.at(looks.plates, looks.faces, shown) @ closed
         soft = np.minimum(1, SWELL * cv2.GaussianBlur(alpha * lids, (0, 0), SOFT_LIDS * looks.scale))
         alpha = np.where(lids | (seen.kind == SKIN) & (soft > FAINT), soft, alpha)
-    if alpha.any():
-        blend_in(looks, seen, alpha, warped, visible)
+    box = box_of((alpha > 0).view(np.uint8), (1,), MARGIN * looks.scale)
+    if box is not None:
+        part = Seen(seen.kind[box], seen.face_id[box], seen.bary[box], seen.projected)
+        blend_in(looks, part, alpha[box], warped[box], visible[box])
 
 
 def blend_in(looks: Looks, seen: Seen, alpha: NDArray, warped: NDArray, visible: NDArray) -> None:
     """Mix what is drawn into warped with weights alpha (h,w) in [0,1], in place."""
-    known, drawn = (visible == 1) & (alpha == 0), warped.copy()
+    known, drawn = (visible == 1) & (alpha == 0), np.ascontiguousarray(warped)
+    read = drawn.copy()
     for group, draw in ((MOUTH, _mouth), ((EYE,), _eyes)):
         chosen = (alpha > 0) & kind_is(seen.kind, group)
         if chosen.any():
             drawn[chosen] = draw(looks, seen, chosen)
     opened = (alpha > 0) & kind_is(seen.kind, MOUTH)
-    seam = dark_seam(warped, known & (seen.kind == LIPS), opened, SEAM * looks.scale)
+    seam = dark_seam(read, known & (seen.kind == LIPS), opened, SEAM * looks.scale)
     alpha, known = np.maximum(alpha, seam), known & ~seam
     for covered, lender in (((LID, SKIN), SKIN), ((LIPS,), LIPS)):
         chosen = (alpha > 0) & kind_is(seen.kind, covered)
         if chosen.any():
-            drawn[chosen] = nearby(warped, known & (seen.kind == lender), chosen, NEARBY * looks.scale)
+            drawn[chosen] = nearby(read, known & (seen.kind == lender), chosen, NEARBY * looks.scale)
             drawn[chosen] *= 1 - LASHES * seen.at(looks.lashes, looks.faces, chosen)
     drawn = softened(drawn, (visible > 0) | (alpha > 0))
-    warped += alpha[..., None] * (np.clip(drawn, 0, 1) - warped)
+    warped[:] = read + alpha[..., None] * (np.clip(drawn, 0, 1) - read)
     visible[alpha > 0.5] = GUESSED
 
 
@@ -232,13 +259,3 @@ def softened(picture: NDArray, known: NDArray) -> NDArray:
     weight = known.astype(np.float32)
     blurred = cv2.GaussianBlur(np.dstack([picture * weight[..., None], weight]), (0, 0), SOFT)
     return blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-6)
-
-
-def around(mask: NDArray, margin: float) -> Box | None:
-    """The rows and columns that hold the mask (h,w) with a margin in pixels; None if it is empty."""
-    reach = int(np.ceil(margin))
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    if not len(rows):
-        return None
-    top, left = max(0, int(rows[0]) - reach), max(0, int(columns[0]) - reach)
-    return slice(top, int(rows[-1]) + reach + 1), slice(left, int(columns[-1]) + reach + 1)

@@ -20,7 +20,7 @@ LOCAL = 4.0  # how soon a partly known cell is taken for known
 
 def depth_inside(body: NDArray) -> NDArray:
     """(h,w) bool -> distance of each body pixel to the nearest pixel that is none (0 off the body)."""
-    return cv2.distanceTransform(body.astype(np.uint8), cv2.DIST_L2, 5)
+    return cv2.distanceTransform(body.view(np.uint8), cv2.DIST_L2, 5)
 
 
 def add_halo(field: NDArray, body: NDArray, seen: NDArray, reach: NDArray, photo_inside: NDArray) -> NDArray:
@@ -36,13 +36,35 @@ def add_halo(field: NDArray, body: NDArray, seen: NDArray, reach: NDArray, photo
     rim = body & (inside <= np.maximum(1.5, RIM * reach))
     weight = rim * (np.float32(HIDDEN_TRUST) + np.float32(1 - HIDDEN_TRUST) * seen)
     lent = outline_to_outline(field, rim, inside, photo_inside)
-    whole = spread(np.dstack([lent, reach]), weight)
-    distance = cv2.distanceTransform(1 - body.astype(np.uint8), cv2.DIST_L2, 5) - 0.5
-    far = length(whole)
-    width = 1.5 * np.maximum(whole[..., 2], NO_FOLD * far)
-    unit = len(field) / 128
-    share = (1 - smoothstep(distance / np.maximum(width, 1e-3))) * smoothstep((far / unit - REST) / (GO - REST))
-    return np.where(body[..., None], field, whole[..., :2] * share[..., None])
+    known = np.empty((*body.shape, 3), np.float32)
+    known[..., :2], known[..., 2] = lent, reach
+    whole = spread(known, weight)
+    distance = cv2.distanceTransform((~body).view(np.uint8), cv2.DIST_L2, 5)
+    return _come_to_rest(field, body, whole, distance, np.float32(len(field) / 128))
+
+
+@numba.njit(cache=True, nogil=True)
+def _come_to_rest(field, body, whole, distance, unit):
+    """The body's own field (h,w,2), around it the spread one: whole (h,w,3) with its reach, less with the distance."""
+    result = field.copy()
+    for y in range(len(field)):
+        for x in range(field.shape[1]):
+            if body[y, x]:
+                continue
+            dx, dy = whole[y, x, 0], whole[y, x, 1]
+            far = np.sqrt(dx * dx + dy * dy)
+            width = max(np.float32(1.5) * max(whole[y, x, 2], np.float32(NO_FOLD) * far), np.float32(1e-3))
+            near = np.float32(1) - smooth((distance[y, x] - np.float32(0.5)) / width)
+            share = near * smooth((far / unit - np.float32(REST)) / np.float32(GO - REST))
+            result[y, x, 0], result[y, x, 1] = dx * share, dy * share
+    return result
+
+
+@numba.njit(cache=True, nogil=True)
+def smooth(x):
+    """`smoothstep` of one number."""
+    x = min(max(x, np.float32(0)), np.float32(1))
+    return x * x * (np.float32(3) - np.float32(2) * x)
 
 
 def outline_to_outline(field: NDArray, rim: NDArray, inside: NDArray, photo_inside: NDArray) -> NDArray:
@@ -76,16 +98,41 @@ def spread(values: NDArray, weight: NDArray) -> NDArray:
     Push-pull (Gortler et al., The Lumigraph, 1996, 3.4.2) down to a coarse grid, inverse-distance weights on that grid:
     far away, a near still shoulder counts for more than a large moving head.
     """
-    levels = [np.dstack([values * weight[..., None], weight]).astype(np.float32)]
+    levels = [_weighted(values, weight)]
     while max(levels[-1].shape[:2]) > COARSE:
         levels.append(_resized(levels[-1], [(n + 1) // 2 for n in levels[-1].shape[:2]], cv2.INTER_AREA))
     filled = inverse_distance(levels[-1])
     for level in levels[-2::-1]:
-        known = level[..., -1:]
-        confidence = np.minimum(1, LOCAL * known)
-        coarse = _resized(filled, level.shape[:2], cv2.INTER_LINEAR)
-        filled = coarse + confidence * (level[..., :-1] / np.maximum(known, 1e-12) - coarse)
+        filled = _resized(filled, level.shape[:2], cv2.INTER_LINEAR)
+        _believe(level, filled)
     return filled
+
+
+@numba.njit(cache=True, nogil=True)
+def _weighted(values, weight):
+    """(h,w,c), (h,w) -> (h,w,c+1): values * weight, weight."""
+    height, width, channels = values.shape
+    product = np.zeros((height, width, channels + 1), np.float32)
+    for y in range(height):
+        for x in range(width):
+            if weight[y, x] != 0:
+                for c in range(channels):
+                    product[y, x, c] = values[y, x, c] * weight[y, x]
+                product[y, x, channels] = weight[y, x]
+    return product
+
+
+@numba.njit(cache=True, nogil=True)
+def _believe(level, filled):
+    """Changes filled (h,w,c), come from a coarser level, towards what is known at this one (h,w,c+1)."""
+    height, width, channels = filled.shape
+    for y in range(height):
+        for x in range(width):
+            known = level[y, x, channels]
+            if known > 0:
+                confidence = min(np.float32(1), np.float32(LOCAL) * known)
+                for c in range(channels):
+                    filled[y, x, c] += confidence * (level[y, x, c] / known - filled[y, x, c])
 
 
 def _resized(image: NDArray, shape: Sequence[int], kind: int) -> NDArray:
@@ -98,27 +145,31 @@ def inverse_distance(cells):
     height, width, channels = cells.shape[0], cells.shape[1], cells.shape[2] - 1
     rows, columns = np.nonzero(cells[:, :, channels] > 0)
     filled = np.zeros((height, width, channels), np.float32)
+    sums, shares = np.empty((channels + 1, width), np.float32), np.empty(width, np.float32)
     for y in range(height):
+        sums[:] = 0
+        for k in range(len(rows)):
+            across, column = np.float32((rows[k] - y) ** 2) + np.float32(0.01), np.float32(columns[k])
+            for x in range(width):  # simple inner loops: the processor does several steps of them at once
+                away = column - np.float32(x)
+                r2 = across + away * away
+                shares[x] = np.float32(1) / (r2 * r2)
+            for c in range(channels + 1):
+                _add(sums[c], shares, cells[rows[k], columns[k], c])
         for x in range(width):
-            total = cells[y, x, channels]
-            if total > 0:
-                for c in range(channels):
-                    filled[y, x, c] = cells[y, x, c] / total
-                continue
-            for k in range(len(rows)):
-                r2 = np.float32((rows[k] - y) ** 2 + (columns[k] - x) ** 2)
-                share = 1.0 / ((r2 + 0.01) * (r2 + 0.01))
-                total += share * cells[rows[k], columns[k], channels]
-                for c in range(channels):
-                    filled[y, x, c] += share * cells[rows[k], columns[k], c]
+            known = cells[y, x, channels]
             for c in range(channels):
-                filled[y, x, c] /= max(total, 1e-30)
+                if known > 0:
+                    filled[y, x, c] = cells[y, x, c] / known
+                else:
+                    filled[y, x, c] = sums[c, x] / max(sums[channels, x], np.float32(1e-30))
     return filled
 
 
-def length(field: NDArray) -> NDArray:
-    """(h,w,2+) -> (h,w): of the first two components. (Not by OpenCV, whose last bit depends on memory addresses.)"""
-    return np.sqrt(field[..., 0] * field[..., 0] + field[..., 1] * field[..., 1])
+@numba.njit(cache=True, nogil=True)
+def _add(sums, shares, value):
+    for x in range(len(sums)):
+        sums[x] += value * shares[x]
 
 
 def smoothstep(x: NDArray) -> NDArray:

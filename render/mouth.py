@@ -11,10 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from render.anatomy import LIPS, LOWER, MOUTH, TONGUE, UPPER, kind_is
+from render.anatomy import LIPS, LOWER, MOUTH, TONGUE, UPPER, box_of, kind_is
 from render.halo import smoothstep
-
-Box = tuple[slice, slice]  # rows and columns of a picture
 
 GUM, FLESH, DARK = (0.66, 0.36, 0.34), (0.66, 0.36, 0.35), (0.30, 0.10, 0.10)  # sRGB under a white light of 1
 ENAMEL = (1.0, 0.97, 0.90)  # of a tooth, relative to the white of the eyes
@@ -78,12 +76,13 @@ def lip_distance(kind: NDArray) -> tuple[NDArray, NDArray]:
     return distance, flat[label]
 
 
-def lend_lips(field: NDArray, seen: NDArray, kind: NDArray, photo: MouthPhoto, box: Box) -> None:
+def lend_lips(field: NDArray, seen: NDArray, kind: NDArray, photo: MouthPhoto) -> None:
     """Changes field (h,w,2) and seen (h,w) of pixels inside the lips: what the photo does not show there is unseen,
     unless it continues the lips: no farther from them here than in the photo, the photo's closed lips are read.
-
-    box: rows and columns that hold the mouth and its lips.
     """
+    box = box_of(kind, (*MOUTH, LIPS))
+    if box is None:
+        return
     field, seen, kind, (top, left) = field[box], seen[box], kind[box], (box[0].start, box[1].start)
     rows, columns = np.nonzero(kind_is(kind, MOUTH))
     if not len(rows):

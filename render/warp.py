@@ -13,9 +13,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from render.anatomy import HIDDEN, kind_is
-from render.guess import MARGIN, NOTHING, Looks, Seen, around, draw_guesses
-from render.halo import add_halo, depth_inside, length, smoothstep
+from render.anatomy import HIDDEN, box_of
+from render.guess import MARGIN, NOTHING, Looks, Seen, draw_guesses
+from render.halo import add_halo, depth_inside, smooth, smoothstep
 from render.mouth import lend_lips
 
 FINE = 3  # the photo's depth buffer has FINE x FINE samples per pixel; odd, so that one lies on the pixel's centre
@@ -73,42 +73,42 @@ def farthest_around(depth: NDArray) -> NDArray:
 def warp_photo(view: PhotoView, projected: NDArray, face_id: NDArray, bary: NDArray) -> Warp:
     """The photo as the body in a new pose shows it: projected (V,3) and what each pixel sees, (h,w) and (h,w,3)."""
     field, seen, kind = body_field(face_id, bary, projected, view)
-    box = around(kind_is(kind, HIDDEN), MARGIN * view.looks.scale)
-    if box is not None:
-        lend_lips(field, seen, kind, view.looks.mouth, box)
+    box = box_of(kind, HIDDEN, MARGIN * view.looks.scale)
+    lend_lips(field, seen, kind, view.looks.mouth)
     slip = SLIP * len(field) / 128
-    inside = depth_inside(face_id >= 0)
-    distrust_outline(field, seen, inside, view.inside, slip)
-    body = solid(inside, seen, slip)
-    field = with_halo(field, body, seen, view.reach[np.maximum(face_id, 0)], view.coarse_inside)
+    body = trusted(field, seen, depth_inside(face_id >= 0), view.inside, slip)
+    field = with_halo(field, body, seen, face_id, view)
     warped, visible = read_photo(view.image, field, view.inside, body, seen, slip)
     if box is not None:
         draw_guesses(view.looks, Seen(kind[box], face_id[box], bary[box], projected), warped[box], visible[box])
-    return Warp(field, warped, visible, moved_mask(field, (visible == 1).astype(np.float32)))
+    return Warp(field, warped, visible, moved_mask(field, visible))
+
+
+def trusted(field: NDArray, seen: NDArray, inside: NDArray, photo_inside: NDArray, slip: float) -> NDArray[np.bool_]:
+    """The body (h,w) without the hidden skin that lies nearer than `slip` to its outline. Changes seen (h,w).
+
+    inside, photo_inside (h,w): `depth_inside`. Skin within `slip` of the photo's outline may be background there,
+    stretched over the cheek when the head turns: it is unseen where it comes to lie deeper inside. Outlines are not
+    known better than that; at the new one the halo (hair that comes round with the head) tells more.
+    """
+    body = np.zeros(seen.shape, np.bool_)
+    _trust(field, seen, inside, photo_inside, slip, body)
+    return body
 
 
 @numba.njit(cache=True, nogil=True)
-def distrust_outline(field, seen, inside, photo_inside, slip):
-    """Changes seen (h,w): skin within `slip` of the photo's outline may be background there, stretched over the cheek
-    when the head turns; it is unseen where it comes to lie deeper inside. inside, photo_inside (h,w): `depth_inside`.
-    """
+def _trust(field, seen, inside, photo_inside, slip, body):
     height, width = seen.shape
     for y in range(height):
         for x in range(width):
-            if seen[y, x] == 0.0 or inside[y, x] == 0.0:
+            if inside[y, x] == 0.0:
                 continue
-            row = min(max(int(np.floor(y + field[y, x, 1] + 0.5)), 0), height - 1)
-            column = min(max(int(np.floor(x + field[y, x, 0] + 0.5)), 0), width - 1)
-            if photo_inside[row, column] < slip + 1 and inside[y, x] > photo_inside[row, column] + slip:
-                seen[y, x] = 0.0
-
-
-def solid(inside: NDArray, seen: NDArray, slip: float) -> NDArray:
-    """The body (h,w) without the hidden skin that lies nearer than `slip` to its outline; inside (h,w): `depth_inside`.
-
-    Outlines are not known better than that: there the halo (hair that comes round with the head) tells more.
-    """
-    return (inside > 0) & ((seen > 0) | (inside > slip))
+            if seen[y, x] != 0.0:
+                row = min(max(int(np.floor(y + field[y, x, 1] + 0.5)), 0), height - 1)
+                column = min(max(int(np.floor(x + field[y, x, 0] + 0.5)), 0), width - 1)
+                if photo_inside[row, column] < slip + 1 and inside[y, x] > photo_inside[row, column] + slip:
+                    seen[y, x] = 0.0
+            body[y, x] = seen[y, x] > 0.0 or inside[y, x] > slip
 
 
 def facing(projected: NDArray, faces: NDArray) -> NDArray[np.bool_]:
@@ -136,73 +136,80 @@ def body_field(
 @numba.njit(cache=True, nogil=True)
 def _body_field(face_id, bary, now, faces, photo, front, farthest, folds, kind_of_face, field, seen, kind):
     fine_h, fine_w = farthest.shape
+    corners, last, same_side, fold, its_kind = np.empty((3, 3)), -1, False, False, np.uint8(0)
     for y in range(face_id.shape[0]):
         for x in range(face_id.shape[1]):
             f = face_id[y, x]
             if f < 0:
                 continue
-            kind[y, x] = kind_of_face[f]
-            u, v, w = 0.0, 0.0, 0.0
-            for k in range(3):
-                i = faces[f, k]
-                share = np.float64(bary[y, x, k]) * photo[i, 2]
-                u += share * photo[i, 0]
-                v += share * photo[i, 1]
-                w += share
-            u, v = u / w, v / w
+            if f != last:
+                for k in range(3):
+                    i = faces[f, k]
+                    w = np.float64(photo[i, 2])
+                    corners[k, 0], corners[k, 1], corners[k, 2] = w * photo[i, 0], w * photo[i, 1], w
+                same_side = _front(now, faces[f, 0], faces[f, 1], faces[f, 2]) == front[f]
+                last, fold, its_kind = f, folds[f], kind_of_face[f]
+            kind[y, x] = its_kind
+            a, b, c = np.float64(bary[y, x, 0]), np.float64(bary[y, x, 1]), np.float64(bary[y, x, 2])
+            w = a * corners[0, 2] + b * corners[1, 2] + c * corners[2, 2]
+            inverse = 1.0 / w
+            u = (a * corners[0, 0] + b * corners[1, 0] + c * corners[2, 0]) * inverse
+            v = (a * corners[0, 1] + b * corners[1, 1] + c * corners[2, 1]) * inverse
             field[y, x, 0], field[y, x, 1] = u - (x + 0.5), v - (y + 0.5)
-            fx, fy = int(np.floor(u * FINE)), int(np.floor(v * FINE))
-            if 0 <= fx < fine_w and 0 <= fy < fine_h:
-                behind = w - farthest[fy, fx]
-                shown = behind <= DEPTH_TOLERANCE and _front(now, faces[f]) == front[f]
-                if shown or (folds[f] and abs(behind) <= FOLD_TOLERANCE):
+            if 0.0 <= u * FINE < fine_w and 0.0 <= v * FINE < fine_h:
+                behind = w - farthest[int(v * FINE), int(u * FINE)]
+                if (same_side and behind <= DEPTH_TOLERANCE) or (fold and abs(behind) <= FOLD_TOLERANCE):
                     seen[y, x] = 1.0
 
 
 @numba.njit(cache=True, nogil=True)
-def _front(points, face):
-    """`facing` of one face (3,)."""
-    i, j, k = face
+def _front(points, i, j, k):
+    """`facing` of one face, given its vertices' numbers."""
     one_x, one_y = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1]
     two_x, two_y = points[k, 0] - points[i, 0], points[k, 1] - points[i, 1]
     return one_x * two_y > two_x * one_y
 
 
-def with_halo(field: NDArray, body: NDArray, seen: NDArray, reach: NDArray, coarse_inside: NDArray) -> NDArray:
+def with_halo(field: NDArray, body: NDArray, seen: NDArray, face_id: NDArray, view: PhotoView) -> NDArray:
     """`halo.add_halo` on a grid of about `HALO_GRID` cells, as the halo is smooth; the body keeps its own field."""
-    if not body.any() or not field.any():
-        return field
-    cells = len(coarse_inside)
+    cells = len(view.coarse_inside)
     step = len(field) // cells
-    if step == 1:
-        return add_halo(field, body, seen, reach, coarse_inside)
     mean = np.zeros((cells, cells, 5), np.float32)
-    _cell_means(field, body, seen, reach, step, mean)
+    _cell_means(field, body, seen, face_id, view.reach, step, mean)
     coarse_body = mean[..., 4] >= 0.5
+    if not coarse_body.any() or not field.any():
+        return field
     coarse = mean[..., :2] * (coarse_body[..., None] / np.float32(step))
-    whole = add_halo(coarse, coarse_body, mean[..., 2], mean[..., 3] / np.float32(step), coarse_inside)
+    whole = add_halo(coarse, coarse_body, mean[..., 2], mean[..., 3] / np.float32(step), view.coarse_inside)
+    if step == 1:
+        return whole
     around_body = cv2.resize(step * whole, field.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     cv2.copyTo(field, body.view(np.uint8), around_body)
     return around_body
 
 
 @numba.njit(cache=True, nogil=True)
-def _cell_means(field, body, seen, reach, step, mean):
-    """Into mean (n,n,5): over each step x step cell, field, seen and reach of the body's pixels, and their share."""
+def _cell_means(field, body, seen, face_id, reach, step, mean):
+    """Into mean (n,n,5): over each step x step cell, field, seen and reach of the body's pixels, and their share.
+
+    reach (F,): of each face.
+    """
     for y in range(len(body)):
         for x in range(len(body)):
             if body[y, x]:
-                cell = mean[y // step, x // step]
-                cell[0] += field[y, x, 0]
-                cell[1] += field[y, x, 1]
-                cell[2] += seen[y, x]
-                cell[3] += reach[y, x]
-                cell[4] += 1
+                row, column = y // step, x // step
+                mean[row, column, 0] += field[y, x, 0]
+                mean[row, column, 1] += field[y, x, 1]
+                mean[row, column, 2] += seen[y, x]
+                mean[row, column, 3] += reach[face_id[y, x]]
+                mean[row, column, 4] += 1
     for y in range(len(mean)):
         for x in range(len(mean)):
-            for c in range(4):
-                mean[y, x, c] /= max(mean[y, x, 4], 1)
-            mean[y, x, 4] /= step * step
+            count = mean[y, x, 4]
+            if count > 0:
+                for c in range(4):
+                    mean[y, x, c] /= count
+                mean[y, x, 4] = count / (step * step)
 
 
 def coarse_grid(size: int) -> int:
@@ -216,41 +223,47 @@ def read_photo(image: NDArray, field: NDArray, inside: NDArray, body: NDArray, s
 
     Unknown: skin that the photo does not show, and halo pixels that would read the photo's body deeper than `slip`.
     """
-    warped, visible = np.zeros((*body.shape, 3), np.float32), np.zeros(body.shape, np.float32)
+    warped, visible = np.zeros((3, *body.shape), np.float32), np.zeros(body.shape, np.float32)
     _read_photo(image, field, inside, body, seen, slip, warped, visible)
-    return warped, visible
+    return warped.transpose(1, 2, 0), visible
 
 
 @numba.njit(cache=True, nogil=True)
 def _read_photo(image, field, inside, body, seen, slip, warped, visible):
     height, width = body.shape
+    half, quarter = np.float32(0.5), np.float32(0.25)
     for y in range(height):
         for x in range(width):
             dx, dy = field[y, x, 0], field[y, x, 1]
-            u, v = x + dx, y + dy
+            u, v = np.float32(x) + dx, np.float32(y) + dy
             if body[y, x]:
                 if seen[y, x] == 0.0:
                     continue
             elif dx != 0.0 or dy != 0.0:
-                row = min(max(int(np.floor(v + 0.5)), 0), height - 1)
-                column = min(max(int(np.floor(u + 0.5)), 0), width - 1)
+                row = min(max(int(np.floor(v + half)), 0), height - 1)
+                column = min(max(int(np.floor(u + half)), 0), width - 1)
                 if inside[row, column] > slip:
                     continue
             elif inside[y, x] > slip:
                 continue
             visible[y, x] = 1.0
             if dx == 0.0 and dy == 0.0:
-                for c in range(3):
-                    warped[y, x, c] = image[y, x, c]
-                continue
-            half_x, half_y = _half_footprint(field, y, x)
-            if half_x == 0.0 and half_y == 0.0:
-                _add_bilinear(image, v, u, np.float32(1.0), warped[y, x])
-                continue
-            for k in range(4):
-                du = half_x if k % 2 else -half_x
-                dv = half_y if k // 2 else -half_y
-                _add_bilinear(image, v + dv, u + du, np.float32(0.25), warped[y, x])
+                red, green, blue = image[y, x, 0], image[y, x, 1], image[y, x, 2]
+            else:
+                half_x, half_y = _half_footprint(field, y, x)
+                if half_x == 0.0 and half_y == 0.0:
+                    red, green, blue = _bilinear(image, v, u)
+                else:
+                    r0, g0, b0 = _bilinear(image, v - half_y, u - half_x)
+                    r1, g1, b1 = _bilinear(image, v - half_y, u + half_x)
+                    r2, g2, b2 = _bilinear(image, v + half_y, u - half_x)
+                    r3, g3, b3 = _bilinear(image, v + half_y, u + half_x)
+                    red, green, blue = (
+                        quarter * (r0 + r1 + r2 + r3),
+                        quarter * (g0 + g1 + g2 + g3),
+                        quarter * (b0 + b1 + b2 + b3),
+                    )
+            warped[0, y, x], warped[1, y, x], warped[2, y, x] = red, green, blue
 
 
 @numba.njit(cache=True, nogil=True)
@@ -258,7 +271,8 @@ def _half_footprint(field, y, x):
     """Half of how much wider than a pixel the pixel's footprint in the photo is, along u and along v."""
     height, width = field.shape[:2]
     x0, x1, y0, y1 = max(x - 1, 0), min(x + 1, width - 1), max(y - 1, 0), min(y + 1, height - 1)
-    step_x, step_y = np.float32(1.0) / (x1 - x0), np.float32(1.0) / (y1 - y0)
+    step_x = np.float32(0.5) if x1 - x0 == 2 else np.float32(1.0)
+    step_y = np.float32(0.5) if y1 - y0 == 2 else np.float32(1.0)
     ux = np.float32(1.0) + (field[y, x1, 0] - field[y, x0, 0]) * step_x
     uy = (field[y1, x, 0] - field[y0, x, 0]) * step_y
     vx = (field[y, x1, 1] - field[y, x0, 1]) * step_x
@@ -275,38 +289,62 @@ def _half_excess(squared):
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_bilinear(image, row, column, weight, out):
-    """Add weight * image at (row, column), in units where pixel centres are whole numbers, to out (3,)."""
+def _bilinear(image, row, column):
+    """The three colours at (row, column), in units where pixel centres are whole numbers."""
     height, width = image.shape[:2]
-    row, column = min(max(row, 0.0), height - 1.0), min(max(column, 0.0), width - 1.0)
-    y0, x0 = min(int(row), height - 2), min(int(column), width - 2)
-    fy, fx = np.float32(row - y0), np.float32(column - x0)
-    for c in range(3):
-        top = image[y0, x0, c] + (image[y0, x0 + 1, c] - image[y0, x0, c]) * fx
-        bottom = image[y0 + 1, x0, c] + (image[y0 + 1, x0 + 1, c] - image[y0 + 1, x0, c]) * fx
-        out[c] += weight * (top + (bottom - top) * fy)
+    row = min(max(row, np.float32(0.0)), np.float32(height - 1))
+    column = min(max(column, np.float32(0.0)), np.float32(width - 1))
+    y, x = min(int(row), height - 2), min(int(column), width - 2)
+    down, right = row - np.float32(y), column - np.float32(x)
+    w0, w1 = (1 - down) * (1 - right), (1 - down) * right
+    w2, w3 = down * (1 - right), down * right
+    return (
+        w0 * image[y, x, 0] + w1 * image[y, x + 1, 0] + w2 * image[y + 1, x, 0] + w3 * image[y + 1, x + 1, 0],
+        w0 * image[y, x, 1] + w1 * image[y, x + 1, 1] + w2 * image[y + 1, x, 1] + w3 * image[y + 1, x + 1, 1],
+        w0 * image[y, x, 2] + w1 * image[y, x + 1, 2] + w2 * image[y + 1, x, 2] + w3 * image[y + 1, x + 1, 2],
+    )
 
 
 def moved_mask(field: NDArray, visible: NDArray) -> NDArray:
     """(h,w): 0 where the frame stays as the photo shows it, 1 where it must be repainted, exactly 0 on the border.
 
-    visible (h,w): 1 where the photo's colours are known, else 0. Continuous in the field: unknown pixels count only as
-    much as something near them moves.
+    visible (h,w): 1 where the photo's colours are known, else less. Continuous in the field: unknown pixels count only
+    as much as something near them moves.
     """
-    unit = len(field) / 128
-    distance = length(field)
-    if distance.max() <= STILL * unit:
+    unit = np.float32(len(field) / 128)
+    distance = np.empty(visible.shape, np.float32)
+    farthest, all_known = _lengths(field, visible, distance)
+    if farthest <= STILL * unit:
         return np.zeros_like(visible)
-    raw = _motion(distance, unit)
-    if visible.min() < 1:
-        near = grey_dilate(distance, HIDDEN_NEAR * unit)
-        raw = np.maximum(raw, (1 - visible) * _motion(near, unit))
-    soft = cv2.GaussianBlur(grey_dilate(raw, GROW * unit), (0, 0), SOFT * unit)
-    return soft * border_fade(visible.shape[0], visible.shape[1], BORDER * unit)
+    near = distance if all_known else grey_dilate(distance, HIDDEN_NEAR * unit)
+    raw = np.empty(visible.shape, np.float32)
+    _repainted(distance, near, visible, unit, raw)
+    soft = cv2.GaussianBlur(grey_dilate(raw, GROW * unit), (0, 0), SOFT * float(unit))
+    return soft * border_fade(visible.shape[0], visible.shape[1], BORDER * float(unit))
 
 
-def _motion(distance: NDArray, unit: float) -> NDArray:
-    return smoothstep((distance / unit - STILL) / (MOVING - STILL))
+@numba.njit(cache=True, nogil=True)
+def _lengths(field, visible, distance):
+    """Into distance (h,w): of the displacements; returns the greatest, and whether all pixels are known."""
+    farthest, known = np.float32(0), True
+    for y in range(distance.shape[0]):
+        for x in range(distance.shape[1]):
+            dx, dy = field[y, x, 0], field[y, x, 1]
+            far = np.sqrt(dx * dx + dy * dy)
+            distance[y, x] = far
+            farthest = max(farthest, far)
+            known = known and visible[y, x] == 1
+    return farthest, known
+
+
+@numba.njit(cache=True, nogil=True)
+def _repainted(distance, near, visible, unit, raw):
+    """Into raw (h,w): how much each pixel must be repainted: as it moves; an unknown one as what is near it moves."""
+    still, width = np.float32(STILL), np.float32(MOVING - STILL)
+    for y in range(raw.shape[0]):
+        for x in range(raw.shape[1]):
+            far = distance[y, x] if visible[y, x] == 1 else near[y, x]
+            raw[y, x] = smooth((far / unit - still) / width)
 
 
 def grey_dilate(values: NDArray, radius: float) -> NDArray:

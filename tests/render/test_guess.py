@@ -126,7 +126,7 @@ def test_closed_lips_keep_their_colour_as_they_part():
     field[14:, :, 1] = -8.0
     seen = np.ones((28, 30), np.float32)
     photo_of_size = replace(photo, shown=np.pad(photo.shown, ((0, 8), (0, 0))), gap=np.pad(photo.gap, ((0, 8), (0, 0))))
-    lend_lips(field, seen, opened, photo_of_size, (slice(0, 28), slice(0, 30)))
+    lend_lips(field, seen, opened, photo_of_size)
     assert seen[8:10, 10:20].all() and seen[18:20, 10:20].all() and not seen[11:17, 10:20].any()
     assert (field[18:20, 10:20, 1] == -8).all() and (field[8:10, 10:20, 1] == 0).all()
 
