@@ -56,9 +56,12 @@ def main() -> None:
         sys.exit(fail(sentence(error), 2))
 
 
-def quoted(argument: str) -> str:
-    """Quote sentences and paths for Hydra, whose grammar gives commas, brackets and quotes a meaning of their own."""
-    match = FREE_TEXT.fullmatch(argument)
+def quoted(argument: str, free: re.Pattern[str] = FREE_TEXT) -> str:
+    """Quote sentences and paths for Hydra, whose grammar gives commas, brackets and quotes a meaning of their own.
+
+    `free`: which arguments are such text: (name)=(value).
+    """
+    match = free.fullmatch(argument)
     if match is None or match[2] == "null" or (match[2][0] in "'\"" and match[2][0] == match[2][-1] != match[2]):
         return argument
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", match[2])  # \' is a quote; backslashes count only before a quote

@@ -67,8 +67,8 @@ class MotionWriter:
     """
 
     def __init__(self, path: Path, fps: float, joint_names: Sequence[str], expression_names: Sequence[str]):
-        self.path, self.fixed = path, {"fps": np.array(fps)}
-        self.fixed |= {"joint_names": np.array(joint_names), "expression_names": np.array(expression_names)}
+        self.path, self.fps = path, fps
+        self.fixed = {"joint_names": np.array(joint_names), "expression_names": np.array(expression_names)}
         self.columns: dict[str, tuple[BinaryIO, np.ndarray]] = {}
         self.frames, self.stack = 0, ExitStack()
 
@@ -92,7 +92,7 @@ class MotionWriter:
     def finish(self) -> None:
         """The file from its parts."""
         with disk_errors(self.path), zipfile.ZipFile(self.path, "w", allowZip64=True) as archive:
-            for name, value in self.fixed.items():
+            for name, value in {"fps": np.array(self.fps), **self.fixed}.items():
                 with archive.open(entry(f"{name}.npy"), "w") as out:
                     np.lib.format.write_array(out, value, allow_pickle=False)
             for name in self.columns:
@@ -122,7 +122,29 @@ def load_motion(path: str | Path) -> tuple[Motion, tuple[str, ...]]:
     if arrays["fps"].size != 1 or not 0 < float(arrays["fps"]) < 1000:
         raise UserError(f"{path}: fps must be one number of frames per second")
     names = tuple(str(name) for name in arrays.get("expression_names", ()))
-    return Motion(rotations, expression, translation, float(arrays["fps"])), names
+    motion = Motion(rotations, expression, translation, float(arrays["fps"]))
+    times = arrays.get("times")
+    return (motion if times is None else evened(motion, torch.from_numpy(times))), names
+
+
+def evened(motion: Motion, times: Tensor) -> Motion:
+    """A motion whose frames are shown at uneven `times` (t,), seconds, at an even pace: as many frames, the same
+    duration. One that strays from its pace by less than half a frame is left as it is."""
+    even = times[0] + torch.arange(len(times), dtype=times.dtype) / motion.fps
+    if len(times) != len(motion) or len(times) < 2 or (times - even).abs().max() * motion.fps < 0.5:
+        return motion
+    after = torch.searchsorted(times, even).clamp(1, len(times) - 1)
+    part = ((even - times[after - 1]) / (times[after] - times[after - 1]).clamp(min=1e-9)).clamp(0, 1).float()
+    mixed = [torch.lerp(v[after - 1], v[after], part[:, None]) for v in (motion.expression, motion.translation)]
+    return Motion(between(motion.rotations[after - 1], motion.rotations[after], part), *mixed, motion.fps)
+
+
+def between(first: Tensor, second: Tensor, part: Tensor) -> Tensor:
+    """(t, 55, 3, 3) rotations, a part (t,) of the way from the first to the second (mean of matrices, made orthogonal:
+    neighbouring frames differ little)."""
+    mean = torch.lerp(first, second, part[:, None, None, None])
+    u, _, vt = torch.linalg.svd(mean)
+    return u @ vt
 
 
 def matrices(axis_angle: Tensor) -> Tensor:

@@ -178,7 +178,8 @@ def saved(path: Path, clips: Iterable[Video]) -> Iterator[Video]:
 
 @dataclass(frozen=True)
 class Source:
-    """What a video file says of itself: frames per second, seconds (0 where unknown), height and width."""
+    """What a video file says of itself: frames per second (the mean where it varies), seconds (0 where unknown), height
+    and width of the upright pictures."""
 
     fps: float
     duration: float
@@ -191,7 +192,20 @@ def source_of(path: str | Path) -> Source:
     with opened_video(path) as (container, stream):
         length = float((stream.duration or 0) * (stream.time_base or 1)) or (container.duration or 0) / av.time_base
         rate = stream.average_rate or stream.guessed_rate or 25
-        return Source(float(rate), float(length), stream.height, stream.width)
+        first = next(container.decode(stream), None)
+        lying = first is not None and turns_of(first) % 2
+        height, width = (stream.width, stream.height) if lying else (stream.height, stream.width)
+        return Source(float(rate), float(length), height, width)
+
+
+def turns_of(frame: av.VideoFrame) -> int:
+    """Quarter turns, counterclockwise, that bring a picture upright: telephones store it as the sensor lies."""
+    return round(frame.rotation / 90) % 4
+
+
+def upright(frame: av.VideoFrame) -> np.ndarray:
+    """(h, w, 3) RGB uint8 as a player shows it."""
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns_of(frame)))
 
 
 def timed_frames(path: str | Path, start: float = 0.0) -> Iterator[tuple[float, np.ndarray]]:
@@ -205,7 +219,7 @@ def timed_frames(path: str | Path, start: float = 0.0) -> Iterator[tuple[float, 
         for number, frame in enumerate(container.decode(stream)):
             moment = float(number / (stream.average_rate or 25) if frame.time is None else frame.time)
             if moment >= start or frame.time is None:
-                yield moment, frame.to_ndarray(format="rgb24")
+                yield moment, upright(frame)
 
 
 @contextmanager
@@ -231,7 +245,7 @@ def load_video(path: str | Path, clip: int = 16) -> Iterator[Video]:
             stream = container.streams.video[0]
             fps, images = float(stream.guessed_rate or 25), []
             for frame in container.decode(stream):
-                images.append(torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1))
+                images.append(torch.from_numpy(upright(frame)).permute(2, 0, 1))
                 if len(images) == clip:
                     yield Video(torch.stack(images), fps)
                     images = []

@@ -5,11 +5,13 @@
 First a few frames tell shape, camera and personal offsets; then the clip is followed frame by frame, a window at a
 time, so that its length costs no memory. `out` is read by motion=from_file motion.path=…, the subject (the frame that
 shows the face best) by subject=from_file subject.path=…. Beside the motion, `out` holds for each frame `times`
-(seconds, as the file has them), `missing` (no face was found: bridged) and `error` (mean distance of the face's
+(seconds, as the file has them; where they are uneven, readers of `out` see an even motion of the mean rate and the
+same duration), `missing` (no face was found: bridged) and `error` (mean distance of the face's
 landmarks from the mesh's, pixels; nan where missing).
 """
 
 import os
+import re
 import sys
 import time
 from collections import deque
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from vlogger.body.smplx import Body
     from vlogger.types import Portrait, Subject
 
+FREE_TEXT = re.compile(r"(video|out|subject_out|body\.path)=(.+)", re.DOTALL)
 SAMPLES = 8  # frames, spread over the clip, from which those are chosen that tell the shape
 
 
@@ -68,7 +71,7 @@ def tracked(path: Path, subject: "Subject", body: "Body", face: str | int) -> "I
             yield track, np.array([waiting.popleft() for _ in range(len(track.motion))])
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="track")
+@hydra.main(version_base="1.3", config_path="pkg://conf.track", config_name="clip")
 def run(cfg: DictConfig) -> None:
     """See who speaks, follow the face, write both."""
     import torch
@@ -80,9 +83,9 @@ def run(cfg: DictConfig) -> None:
     from vlogger.io_video import source_of
 
     begin = time.perf_counter()
-    if not cfg.clip or not cfg.out:
+    if not cfg.video or not cfg.out:
         raise UserError("give video=CLIP.mp4 and out=TRACK.npz")
-    video, out = existing(str(cfg.clip), "a video"), Path(str(cfg.out)).expanduser()
+    video, out = existing(str(cfg.video), "a video"), Path(str(cfg.out)).expanduser()
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
     body, source = instantiate(cfg.body), source_of(video)
     subject = SeeClip(body, cfg.face, name=video.name)(samples(video, source.duration))
@@ -102,7 +105,7 @@ def write(file: Path, video: Path, subject: "Subject", body: "Body", face: str |
     from vlogger.io_values import MotionWriter
     from vlogger.io_video import source_of
 
-    source, missing = source_of(video), 0
+    source, missing, begin, end = source_of(video), 0, None, 0.0
     with (
         MotionWriter(file, source.fps, JOINTS, body.expression_names) as writer,
         tqdm(total=round(source.duration * source.fps) or None, desc="track", unit="frame") as bar,
@@ -111,18 +114,16 @@ def write(file: Path, video: Path, subject: "Subject", body: "Body", face: str |
             assert track.eyes is not None
             pixels = track.error * track.eyes
             writer.add(track.motion, times=times, missing=track.missing.numpy(), error=pixels.numpy())
+            begin, end = (times[0] if begin is None else begin), times[-1]
             missing += int(track.missing.sum())
             bar.update(len(times))
+        writer.fps = true_rate(source.fps, writer.frames, end - (begin or 0.0))
     return writer.frames, missing
 
 
-def argument_of(argument: str) -> str:
-    """For Hydra: free text in quotes, and `clip=` for `video=`, which it would take for the painter's group."""
-    from vlogger.generate import quoted
-
-    if not argument.startswith("video="):
-        return quoted(argument)
-    return quoted(argument.replace("video=", "image=", 1)).replace("image=", "clip=", 1)
+def true_rate(told: float, frames: int, span: float) -> float:
+    """The rate that a file tells, or the mean one where so many frames, `span` seconds from first to last, say else."""
+    return told if frames < 2 or abs((frames - 1) / told - span) < 1 / told else (frames - 1) / span
 
 
 def main() -> None:
@@ -130,10 +131,10 @@ def main() -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from vlogger.generate import sentence
+    from vlogger.generate import quoted, sentence
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors to us instead of printing them
-    sys.argv[1:] = [argument_of(argument) for argument in sys.argv[1:]]
+    sys.argv[1:] = [quoted(argument, FREE_TEXT) for argument in sys.argv[1:]]
     try:
         run()
     except (UserError, HydraException, OmegaConfBaseException) as error:

@@ -1,0 +1,1 @@
+"""The configuration of `vlogger.track`, apart from the groups of `conf`."""
