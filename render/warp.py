@@ -311,50 +311,55 @@ def moved_mask(field: NDArray, visible: NDArray) -> NDArray:
     visible (h,w): 1 where the photo's colours are known, else less. Continuous in the field: unknown pixels count only
     as much as something near them moves.
     """
-    unit = np.float32(len(field) / 128)
-    distance = np.empty(visible.shape, np.float32)
-    farthest, all_known = _lengths(field, visible, distance)
-    if farthest <= STILL * unit:
+    unit = len(field) / 128
+    motion = np.empty(visible.shape, np.uint8)
+    if not _motion(field, np.float32(unit), motion):
         return np.zeros_like(visible)
-    near = distance if all_known else grey_dilate(distance, HIDDEN_NEAR * unit)
-    raw = np.empty(visible.shape, np.float32)
-    _repainted(distance, near, visible, unit, raw)
-    soft = cv2.GaussianBlur(grey_dilate(raw, GROW * unit), (0, 0), SOFT * float(unit))
-    return soft * border_fade(visible.shape[0], visible.shape[1], BORDER * float(unit))
+    if visible.min() < 1:
+        near = grey_dilate(motion, HIDDEN_NEAR * unit)
+        cv2.copyTo(near, (visible < 1).view(np.uint8), motion)
+    soft = blurred(grey_dilate(motion, GROW * unit), SOFT * unit)
+    return soft * border_fade(visible.shape[0], visible.shape[1], BORDER * unit)
+
+
+def blurred(mask: NDArray, sigma: float) -> NDArray:
+    """A Gaussian blur (h,w) uint8, a wide one on a coarser grid, which blurs a little by itself."""
+    step, (height, width) = max(1, 2 ** int(np.log2(sigma / SOFT))), mask.shape
+    if step == 1 or height % step or width % step:
+        return cv2.GaussianBlur(mask, (0, 0), sigma)
+    small = cv2.resize(mask, (width // step, height // step), interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), float(np.sqrt((sigma / step) ** 2 - 0.25)))
+    return cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 @numba.njit(cache=True, nogil=True)
-def _lengths(field, visible, distance):
-    """Into distance (h,w): of the displacements; returns the greatest, and whether all pixels are known."""
-    farthest, known = np.float32(0), True
-    for y in range(distance.shape[0]):
-        for x in range(distance.shape[1]):
-            dx, dy = field[y, x, 0], field[y, x, 1]
-            far = np.sqrt(dx * dx + dy * dy)
-            distance[y, x] = far
-            farthest = max(farthest, far)
-            known = known and visible[y, x] == 1
-    return farthest, known
+def _motion(field, unit, motion):
+    """Into motion (h,w) uint8: from 0 for what moves no farther than STILL to 255 from MOVING on; whether any is not 0.
 
-
-@numba.njit(cache=True, nogil=True)
-def _repainted(distance, near, visible, unit, raw):
-    """Into raw (h,w): how much each pixel must be repainted: as it moves; an unknown one as what is near it moves."""
-    still, width = np.float32(STILL), np.float32(MOVING - STILL)
-    for y in range(raw.shape[0]):
-        for x in range(raw.shape[1]):
-            far = distance[y, x] if visible[y, x] == 1 else near[y, x]
-            raw[y, x] = smooth((far / unit - still) / width)
+    In 255 steps, as a mask for 8-bit pictures: OpenCV grows and blurs bytes several times as fast as floats.
+    """
+    still, width, some = np.float32(STILL), np.float32(MOVING - STILL), False
+    low, high = (np.float32(STILL) * unit) ** 2, (np.float32(MOVING) * unit) ** 2
+    for y in range(motion.shape[0]):
+        for x in range(motion.shape[1]):
+            squared = field[y, x, 0] * field[y, x, 0] + field[y, x, 1] * field[y, x, 1]
+            motion[y, x] = 0
+            if squared > low:
+                some, motion[y, x] = True, 255
+                if squared < high:
+                    share = smooth((np.sqrt(squared) / unit - still) / width)
+                    motion[y, x] = np.uint8(np.float32(255) * share + np.float32(0.5))
+    return some
 
 
 def grey_dilate(values: NDArray, radius: float) -> NDArray:
     """The greatest value (h,w) within a square of +-radius pixels."""
     size = 2 * round(radius) + 1
-    return cv2.dilate(values.astype(np.float32), np.ones((size, size), np.uint8))
+    return cv2.dilate(values, np.ones((size, size), np.uint8))
 
 
 @lru_cache(maxsize=4)
 def border_fade(height: int, width: int, reach: float) -> NDArray:
     """(h,w): exactly 0 on the outermost pixels, 1 from `reach` inwards."""
     y, x = (np.minimum(np.arange(n), np.arange(n)[::-1]).astype(np.float32) for n in (height, width))
-    return smoothstep(np.minimum(y[:, None], x[None, :]) / reach).astype(np.float32)
+    return smoothstep(np.minimum(y[:, None], x[None, :]) / reach).astype(np.float32) / 255
