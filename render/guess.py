@@ -143,8 +143,21 @@ def lid_lengths(ends: list[tuple[NDArray, NDArray]], projected: NDArray) -> NDAr
     lengths = np.zeros(2)
     for side, (crease, edge) in enumerate(ends):
         if len(crease) and len(edge):
-            lengths[side] = np.linalg.norm(projected[edge, :2].mean(0) - projected[crease, :2].mean(0))
+            lengths[side] = _between_means(projected, crease, edge)
     return lengths
+
+
+@numba.njit(cache=True, nogil=True)
+def _between_means(points, one, other):
+    """Distance in the picture between the means of two groups of points (V,3), given by their numbers."""
+    x, y = 0.0, 0.0
+    for i in one:
+        x += points[i, 0] / len(one)
+        y += points[i, 1] / len(one)
+    for i in other:
+        x -= points[i, 0] / len(other)
+        y -= points[i, 1] / len(other)
+    return np.sqrt(x * x + y * y)
 
 
 def lid_edges(lids: NDArray) -> NDArray:
@@ -215,14 +228,21 @@ def dark_seam(warped: NDArray, lips: NDArray, opened: NDArray, reach: float) -> 
         return np.zeros_like(lips)
     luma = warped @ eyes.LUMA
     near = cv2.distanceTransform(1 - opened.astype(np.uint8), cv2.DIST_L2, 5) <= reach + 1
-    return lips & near & (luma < SEAM_DARK * np.median(luma[lips]))
+    return lips & near & (luma < SEAM_DARK * median(luma[lips]))
+
+
+def median(values: NDArray) -> float:
+    """Of n > 0 numbers; several times as fast for a few thousand as numpy's own."""
+    middle = len(values) // 2
+    parted = np.partition(values, (middle - 1, middle) if len(values) % 2 == 0 else middle)
+    return float(parted[middle] if len(values) % 2 else (parted[middle - 1] + parted[middle]) / 2)
 
 
 def nearby(warped: NDArray, lends: NDArray, wanted: NDArray, sigma: float) -> NDArray:
     """Colours (n,3) of the wanted pixels (h,w): of those that lend theirs (h,w), the nearer the more; the unusually
     dark (brows, lashes) or bright lend little."""
     luma = warped @ eyes.LUMA
-    usual = max(float(np.median(luma[lends])), 1e-3) if lends.any() else 1.0
+    usual = max(median(luma[lends]), 1e-3) if lends.any() else 1.0
     weight = lends * np.exp(-(((luma / usual - 1) / USUAL) ** 2))
     sums = np.dstack([warped * weight[..., None], weight]).astype(np.float32)
     near, far = (blurred(sums, s) for s in (sigma, 3 * sigma))
@@ -243,8 +263,8 @@ def _mouth(looks: Looks, seen: Seen, chosen: NDArray) -> NDArray:
     inside = mouth.Inside(
         seen.kind[chosen],
         seen.at(looks.local, looks.faces, chosen),
-        depth - SINK - np.median(seen.projected[looks.lips, 2]),
-        mouth.lip_distance(seen.kind)[0][chosen] / looks.scale,
+        depth - SINK - median(seen.projected[looks.lips, 2]),
+        mouth.distance_to(seen.kind == LIPS)[chosen] / looks.scale,
     )
     return mouth.draw_mouth(inside, looks.tones, 1 / looks.scale)
 

@@ -43,7 +43,7 @@ def mouth_photo(image: NDArray, kind: NDArray, scale: float) -> MouthPhoto:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     wide = cv2.morphologyEx(inner.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0
     shown = inner & (wide | toothlike(image, kind))
-    distance, _ = lip_distance(kind)
+    distance = distance_to(kind == LIPS)
     return MouthPhoto(shown, np.where(inner & ~shown, distance, 0).astype(np.float32))
 
 
@@ -62,6 +62,11 @@ def upper_teeth(image: NDArray, kind: NDArray) -> NDArray[np.bool_]:
     pale = toothlike(image, kind)
     _, piece = cv2.connectedComponents(pale.astype(np.uint8))
     return pale & np.isin(piece, np.unique(piece[pale & (kind == UPPER)]))
+
+
+def distance_to(mask: NDArray) -> NDArray[np.float32]:
+    """(h,w) pixels to the nearest pixel of the mask (h,w) bool; 0s if it is empty."""
+    return cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, 5) if mask.any() else mask.astype(np.float32)
 
 
 def lip_distance(kind: NDArray) -> tuple[NDArray, NDArray]:
