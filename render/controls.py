@@ -82,8 +82,7 @@ class MeshControlSequence:
         surface, parts, warped, visible, moved = maps
         fill_surface(self.code, self.faces, face_id, bary, surface)
         fill_parts(self.part, face_id, parts)
-        warp = warp_photo(self.view, points, face_id, bary)
-        warped[:], visible[0], moved[0] = warp.warped.transpose(2, 0, 1), warp.visible, warp.moved
+        moved[0] = warp_photo(self.view, points, face_id, bary, (warped, visible[0])).moved
 
 
 def resize_subject(subject: Subject, size: int) -> Subject:

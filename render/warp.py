@@ -70,15 +70,22 @@ def farthest_around(depth: NDArray) -> NDArray:
     return cv2.dilate(np.where(depth > 0, depth, FAR).astype(np.float32), np.ones((FINE, FINE), np.uint8))
 
 
-def warp_photo(view: PhotoView, projected: NDArray, face_id: NDArray, bary: NDArray) -> Warp:
-    """The photo as the body in a new pose shows it: projected (V,3) and what each pixel sees, (h,w) and (h,w,3)."""
+def warp_photo(
+    view: PhotoView, projected: NDArray, face_id: NDArray, bary: NDArray, into: tuple[NDArray, NDArray] | None = None
+) -> Warp:
+    """The photo as the body in a new pose shows it: projected (V,3) and what each pixel sees, (h,w) and (h,w,3).
+
+    `into`: arrays (3,h,w) and (h,w) of zeros that are to hold `warped` and `visible`; None makes them.
+    """
     field, seen, kind = body_field(face_id, bary, projected, view)
     box = box_of(kind, HIDDEN, MARGIN * view.looks.scale)
     lend_lips(field, seen, kind, view.looks.mouth)
     slip = SLIP * len(field) / 128
     body = trusted(field, seen, depth_inside(face_id >= 0), view.inside, slip)
     field = with_halo(field, body, seen, face_id, view)
-    warped, visible = read_photo(view.image, field, view.inside, body, seen, slip)
+    planes, visible = into or (np.zeros((3, *seen.shape), np.float32), np.zeros(seen.shape, np.float32))
+    read_photo(view.image, field, view.inside, body, seen, slip, planes, visible)
+    warped = planes.transpose(1, 2, 0)
     if box is not None:
         draw_guesses(view.looks, Seen(kind[box], face_id[box], bary[box], projected), warped[box], visible[box])
     return Warp(field, warped, visible, moved_mask(field, visible))
@@ -218,18 +225,12 @@ def coarse_grid(size: int) -> int:
     return size // step if size % step == 0 else size
 
 
-def read_photo(image: NDArray, field: NDArray, inside: NDArray, body: NDArray, seen: NDArray, slip: float):
-    """The photo's colours (h,w,3) at pixel + field, 0 where unknown, and what is known (h,w).
+@numba.njit(cache=True, nogil=True)
+def read_photo(image, field, inside, body, seen, slip, warped, visible):
+    """The photo's colours at pixel + field into warped (3,h,w), and what is known into visible (h,w); both are 0.
 
     Unknown: skin that the photo does not show, and halo pixels that would read the photo's body deeper than `slip`.
     """
-    warped, visible = np.zeros((3, *body.shape), np.float32), np.zeros(body.shape, np.float32)
-    _read_photo(image, field, inside, body, seen, slip, warped, visible)
-    return warped.transpose(1, 2, 0), visible
-
-
-@numba.njit(cache=True, nogil=True)
-def _read_photo(image, field, inside, body, seen, slip, warped, visible):
     height, width = body.shape
     half, quarter = np.float32(0.5), np.float32(0.25)
     for y in range(height):
