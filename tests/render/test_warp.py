@@ -11,7 +11,7 @@ import torch
 from render.controls import photo_view
 from render.halo import add_halo, depth_inside, spread
 from render.rasterize import rasterize
-from render.warp import moved_mask, warp_photo
+from render.warp import SOFT, blurred, moved_mask, warp_photo
 from vlogger.body.smplx import pose
 from vlogger.framing import project
 from vlogger.types import Portrait
@@ -126,6 +126,16 @@ def test_halo_never_folds():
 
 def test_still_field_moves_nothing():
     assert (moved_mask(np.zeros((32, 32, 2), np.float32), np.ones((32, 32), np.float32)) == 0).all()
+
+
+@pytest.mark.parametrize("size", [128, 256, 512])
+def test_a_mask_blurred_on_a_coarser_grid_is_as_soft(size):
+    mask = np.zeros((size, size), np.uint8)
+    mask[size // 4 : size // 2, size // 5 : size // 3] = 255
+    sigma = SOFT * size / 128
+    true = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma)
+    assert np.abs(blurred(mask, sigma) - true).max() < 0.04 * 255
+    assert (blurred(mask, sigma)[true == 0] <= 1).all()
 
 
 def test_background_beside_a_misfitted_outline_is_not_stretched_over_the_cheek(body, seated, nod):
