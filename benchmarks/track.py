@@ -21,7 +21,7 @@ from render.clip import SeeClip
 from render.window import SPINE, chain_to
 from vlogger.body.rotation import matrix_to_axis_angle
 from vlogger.body.smplx import Body, load_body
-from vlogger.io_values import load_motion, save_subject
+from vlogger.io_values import load_motion
 from vlogger.io_video import saved, source_of
 from vlogger.track import samples, write
 from vlogger.types import Motion, Video
@@ -34,7 +34,6 @@ def tracked(body: Body, path: Path, folder: Path) -> tuple[Motion, dict[str, np.
     """The motion, the other arrays of the file; CPU seconds in all, of the tracking alone, seconds in all."""
     begin, clock = time.process_time(), time.perf_counter()
     subject = SeeClip(body, name=path.name)(samples(path, source_of(path).duration))
-    save_subject(folder / "subject.npz", subject)
     between = time.process_time()
     write(folder / "track.npz", path, subject, body, "largest")
     end, seconds = time.process_time(), time.perf_counter() - clock

@@ -1,6 +1,6 @@
 """Who speaks in a clip: one shape, camera and personal offsets from a few of its frames, before it is tracked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from render.camera import project
 from render.evidence import Markers, eye_distance, markers
 from render.fit import (
     Problem,
@@ -22,14 +23,20 @@ from render.fit import (
     subject_of,
     unpack,
 )
-from render.landmarks import Face, FaceChoice, Person, choose, detect, person_of
-from render.personal import closed_lips, field_of, joined, offsets_of, seen_landmarks
+from render.follow import nearest
+from render.landmarks import Box, Face, FaceChoice, Person, bounds, choose, detect, person_of
+from render.personal import Posture, closed_lips, field_of, joined, offsets_of, seen_landmarks
 from render.surface import HeadField
+from render.window import Speaker, solve_window, speaker_of, start_of_window, window_of
+from vlogger.body.rotation import axis_angle_to_matrix
 from vlogger.body.smplx import Body, personal
 from vlogger.errors import UserError
+from vlogger.framing import pose_subject
 from vlogger.types import Portrait, Subject
 
 SHARED_STEPS = 6
+LEARNED, ROUNDS = 16, 2  # frames that tell the offsets of a clip that is followed; how often
+UNRELATED = 1e-3  # frames a second: neighbours that tell nothing about each other
 KEYFRAMES = 5  # of those given: the ones that show the face largest and straightest
 
 
@@ -62,6 +69,7 @@ class SeeClip:
             raise UserError(f"No face was found in {self.name}: use a clip in which one face is seen from the front.")
         best = sorted(chosen, key=lambda pair: straightness(pair[1]), reverse=True)[:KEYFRAMES]
         shots = [Shot(frame, shown_by(self.body, person_of(pixels(frame), face))) for frame, face in best]
+        shots[1:] = [Shot(s.portrait, replace(s.person, left_hand=None, right_hand=None)) for s in shots[1:]]
         return shared_fit(self.body, self.marks, self.field, shots, self.steps)
 
 
@@ -80,7 +88,11 @@ def shared_fit(body: Body, marks: Markers, field: HeadField, shots: list[Shot], 
     """The subject as the first shot shows it; betas, focal length and offsets explain all shots."""
     closed = markers(personal(body, offsets_of(field, closed_lips(marks))))
     problems = [problem_of(closed, shot.person, _size(shot)) for shot in shots]
-    fits = [stages(p, start_of(p, shot.person), steps) for p, shot in zip(problems, shots)]
+    fits = [stages(problems[0], start_of(problems[0], shots[0].person), steps)]
+    for problem, shot in zip(problems[1:], shots[1:]):
+        start = start_of(problem, shot.person)
+        known = start._replace(betas=fits[0].betas, focal=fits[0].focal)
+        fits.append(stages(problem, known, steps // 2))
     betas, focal = (torch.stack([getattr(fit, name) for fit in fits]).mean(0) for name in ("betas", "focal"))
     fits = [fit._replace(betas=betas, focal=focal) for fit in fits]
     free = unpack(torch.ones_like(pack(fits[0])), body)._replace(betas=0 * betas, focal=0 * focal)
@@ -105,3 +117,47 @@ def _offsets(
         for problem, fit, shot in zip(problems, fits, shots)
     ]
     return offsets_of(field, joined(closed_lips(marks), *seen))
+
+
+def refined(subject: Subject, body: Body, landmarks: NDArray) -> Subject:
+    """The subject with the personal offsets that explain landmarks (t, 478, 3) of many frames, nan where none are seen.
+
+    They are what the clip is followed by, so that whatever differs in them from landmarks of single pictures is told
+    too. The subject's own picture is explained anew. Without any face the subject stays.
+    """
+    seen = landmarks[np.isfinite(landmarks[:, 0, 0])]
+    marks, rows = markers(body), seen[np.linspace(0, len(seen) - 1, min(len(seen), LEARNED)).round().astype(int)]
+    faces = detect(pixels(subject.portrait))
+    if not len(rows) or not faces:
+        return subject
+    field, frames = field_of(body, marks), torch.from_numpy(rows).double()
+    for _ in range(ROUNDS):
+        told = [
+            seen_landmarks(marks, points, posture)
+            for points, posture in zip(frames, postures(rows, speaker_of(subject, body)))
+        ]
+        subject = replace(subject, offsets=offsets_of(field, joined(closed_lips(marks), *told)))
+    own = nearest(faces, place_of(subject, body)).points[None]
+    _, rotations, expression, translation, _ = next(postures(own, speaker_of(subject, body)))
+    return replace(
+        subject,
+        rotations=rotations[0].float(),
+        expression=expression[0].float(),
+        translation=translation[0].float(),
+    )
+
+
+def postures(rows: NDArray, speaker: Speaker) -> Iterator[Posture]:
+    """Each row of landmarks (t, 478, 3) explained by itself."""
+    clip = window_of(rows, speaker)
+    state = solve_window(clip, start_of_window(clip, rows), UNRELATED)
+    turns = axis_angle_to_matrix(state.angles(speaker.rest))
+    for i in range(len(rows)):
+        frame = (turns[i, None], state.expression[i, None], state.translation[i, None])
+        yield Posture(speaker.betas, *frame, speaker.camera)
+
+
+def place_of(subject: Subject, body: Body) -> Box:
+    """The box around the fitted face, pixels."""
+    points = pose_subject(subject, body)[body.faces[body.mp_faces[:468].clamp(min=0)][:, 0]]
+    return bounds(project(points, subject.intrinsics).numpy())

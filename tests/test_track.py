@@ -44,8 +44,8 @@ def clip(tmp_path_factory):
 def files(clip):
     """The folder with what was written: subject and track."""
     subject = SeeClip(BODY, steps=4)(samples(clip, source_of(clip).duration)[::3])
+    subject, frames, missing = write(clip.parent / "track.npz", clip, subject, BODY, "largest")
     save_subject(clip.parent / "subject.npz", subject)
-    frames, missing = write(clip.parent / "track.npz", clip, subject, BODY, "largest")
     assert (frames, missing) == (FRAMES, len(COVERED))
     return clip.parent
 
@@ -149,7 +149,7 @@ def test_an_uneven_clip_keeps_its_times_and_its_duration(tmp_path):
         images.append(canvas)
     path = mp4(tmp_path / "uneven.mp4", images, moments)
     subject = SeeClip(BODY, steps=4)([Portrait(torch.from_numpy(images[0]).permute(2, 0, 1).contiguous())])
-    write(tmp_path / "track.npz", path, subject, BODY, "largest")
+    subject = write(tmp_path / "track.npz", path, subject, BODY, "largest")[0]
     motion, _ = load_motion(tmp_path / "track.npz")
     with np.load(tmp_path / "track.npz") as file:
         np.testing.assert_allclose(file["times"], np.array(moments) / 100, atol=1e-6)

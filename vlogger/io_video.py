@@ -1,5 +1,6 @@
 """Video files: the mp4 that people watch, lossless clips for `video=from_file`, and reading any video."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -220,6 +221,29 @@ def timed_frames(path: str | Path, start: float = 0.0) -> Iterator[tuple[float, 
             moment = float(number / (stream.average_rate or 25) if frame.time is None else frame.time)
             if moment >= start or frame.time is None:
                 yield moment, upright(frame)
+
+
+def frames_at(path: str | Path, moments: list[float], skip: float = 10.0) -> Iterator[np.ndarray]:
+    """The pictures (h, w, 3) RGB that are shown at or first after these moments, ascending, seconds; fewer at the end.
+
+    A gap of more than `skip` seconds is jumped over, a smaller one read through, which costs less than it would to
+    begin again from the last whole picture.
+    """
+    waiting, here = deque(moments), 0.0
+    with opened_video(path) as (container, stream):
+        stream.thread_type = "AUTO"
+        while waiting:
+            if waiting[0] - here > skip:
+                container.seek(int(waiting[0] / (stream.time_base or 1)), stream=stream)
+            for number, frame in enumerate(container.decode(stream)):
+                here = float(number / (stream.average_rate or 25) if frame.time is None else frame.time)
+                if here >= waiting[0]:
+                    waiting.popleft()
+                    yield upright(frame)
+                    if not waiting or waiting[0] - here > skip:
+                        break
+            else:
+                return
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
     python -m vlogger.track video=IN.mp4 out=track.npz [subject_out=S.npz] [face=largest]
 
-First a few frames tell shape, camera and personal offsets; then the clip is followed frame by frame, a window at a
-time, so that its length costs no memory. `out` is read by motion=from_file motion.path=…, the subject (the frame that
-shows the face best) by subject=from_file subject.path=…. Beside the motion, `out` holds for each frame `times`
-(seconds, as the file has them; where they are uneven, readers of `out` see an even motion of the mean rate and the
-same duration), `missing` (no face was found: bridged) and `error` (mean distance of the face's
-landmarks from the mesh's, pixels; nan where missing).
+First a few frames tell shape and camera; then the clip is followed frame by frame; its first twenty seconds tell the
+personal offsets, and it is solved a window at a time, so that its length costs no memory. `out` is read by
+motion=from_file motion.path=…, the subject (the frame that shows the face best) by subject=from_file subject.path=….
+Beside the motion, `out` holds for each frame `times` (seconds, as the file has them; where they are uneven, readers of
+`out` see an even motion of the mean rate and the same duration), `missing` (no face was found: bridged) and `error`
+(mean distance of the face's landmarks from the mesh's, pixels; nan where missing).
 """
 
 import os
@@ -16,6 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,48 +28,36 @@ from vlogger.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from render.track import Track
+    from render.follow import FaceFollower
     from vlogger.body.smplx import Body
     from vlogger.types import Portrait, Subject
 
 FREE_TEXT = re.compile(r"(video|out|subject_out|body\.path)=(.+)", re.DOTALL)
+EARLY = 500  # frames whose landmarks tell the personal offsets
 SAMPLES = 8  # frames, spread over the clip, from which those are chosen that tell the shape
 
 
 def samples(path: Path, duration: float) -> "list[Portrait]":
-    """`SAMPLES` frames of a clip that lasts so many seconds (fewer where it does not)."""
+    """`SAMPLES` frames of a clip that lasts so many seconds (fewer where it does not).
+
+    A short clip is read through once: its pictures may hang on one another from the first to the last.
+    """
     import torch
 
-    from vlogger.io_video import timed_frames
+    from vlogger.io_video import frames_at
     from vlogger.types import Portrait
 
-    frames = []
-    for part in range(SAMPLES):
-        for _, image in timed_frames(path, start=duration * (part + 0.5) / SAMPLES):
-            frames.append(Portrait(torch.from_numpy(image).permute(2, 0, 1).contiguous()))
-            break
-    return frames
+    moments = [duration * (part + 0.5) / SAMPLES for part in range(SAMPLES)]
+    return [Portrait(torch.from_numpy(image).permute(2, 0, 1)) for image in frames_at(path, moments)]
 
 
-def tracked(path: Path, subject: "Subject", body: "Body", face: str | int) -> "Iterator[tuple[Track, np.ndarray]]":
-    """The clip's pieces in order, and the times of their frames, seconds."""
-    import numpy as np
+def followed(path: Path, follow: "FaceFollower", moments: "deque[float]") -> "Iterator[np.ndarray]":
+    """The face's landmarks in each frame; when it is shown goes to `moments`, seconds."""
+    from vlogger.io_video import timed_frames
 
-    from render.follow import FaceFollower
-    from render.track import track_stream
-    from render.window import speaker_of
-    from vlogger.io_video import source_of, timed_frames
-
-    waiting = deque()
-    with FaceFollower(face, path.name) as follow:
-
-        def rows() -> "Iterator[np.ndarray]":
-            for moment, image in timed_frames(path):
-                waiting.append(moment)
-                yield follow(image)
-
-        for track in track_stream(rows(), speaker_of(subject, body), source_of(path).fps):
-            yield track, np.array([waiting.popleft() for _ in range(len(track.motion))])
+    for moment, image in timed_frames(path):
+        moments.append(moment)
+        yield follow(image)
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf.track", config_name="clip")
@@ -91,34 +80,45 @@ def run(cfg: DictConfig) -> None:
     subject = SeeClip(body, cfg.face, name=video.name)(samples(video, source.duration))
     subject_out = Path(str(cfg.subject_out or out.with_name(f"{out.stem}_subject.npz"))).expanduser()
     with whole(out) as motion_file, whole(subject_out) as subject_file:
+        subject, frames, missing = write(motion_file, video, subject, body, cfg.face)
         save_subject(subject_file, subject)
-        frames, missing = write(motion_file, video, subject, body, cfg.face)
     seconds = time.perf_counter() - begin
     print(f"{out}: {frames} frames at {source.fps:.6g} fps, {missing} without a face, {frames / seconds:.1f} frames/s")
 
 
-def write(file: Path, video: Path, subject: "Subject", body: "Body", face: str | int) -> tuple[int, int]:
-    """Track a clip into a file; returns the numbers of frames and of frames without a face."""
+def write(file: Path, video: Path, subject: "Subject", body: "Body", face: str | int) -> "tuple[Subject, int, int]":
+    """Track a clip into a file; returns the subject, told by many frames now, the numbers of frames and of frames
+    without a face."""
+    import numpy as np
     from tqdm import tqdm
 
+    from render.clip import refined
+    from render.follow import FaceFollower
+    from render.track import track_stream
+    from render.window import speaker_of
     from vlogger.body.skeleton import JOINTS
     from vlogger.io_values import MotionWriter
     from vlogger.io_video import source_of
 
-    source, missing, begin, end = source_of(video), 0, None, 0.0
+    source, missing, begin, end, moments = source_of(video), 0, None, 0.0, deque()
     with (
+        FaceFollower(face, video.name) as follow,
         MotionWriter(file, source.fps, JOINTS, body.expression_names) as writer,
         tqdm(total=round(source.duration * source.fps) or None, desc="track", unit="frame") as bar,
     ):
-        for track, times in tracked(video, subject, body, face):
+        rows = followed(video, follow, moments)
+        early = list(islice(rows, EARLY))
+        subject = refined(subject, body, np.stack(early))
+        for track in track_stream(chain(early, rows), speaker_of(subject, body), source.fps):
             assert track.eyes is not None
+            times = np.array([moments.popleft() for _ in range(len(track.motion))])
             pixels = track.error * track.eyes
             writer.add(track.motion, times=times, missing=track.missing.numpy(), error=pixels.numpy())
             begin, end = (times[0] if begin is None else begin), times[-1]
             missing += int(track.missing.sum())
             bar.update(len(times))
         writer.fps = true_rate(source.fps, writer.frames, end - (begin or 0.0))
-    return writer.frames, missing
+    return subject, writer.frames, missing
 
 
 def true_rate(told: float, frames: int, span: float) -> float:
