@@ -25,7 +25,7 @@ from render.evidence import (
     markers,
     trust_of,
 )
-from render.landmarks import FaceChoice, Person, choose, detect, person_of
+from render.landmarks import FaceChoice, Person, choose, detect, is_seen_from_the_front, person_of
 from render.personal import Posture, closed_lips, field_of, joined, offsets_of, seen_landmarks
 from render.solve import Ranges, least_squares
 from render.surface import HeadField
@@ -296,6 +296,8 @@ class FitPortrait:
     def __call__(self, portrait: Portrait) -> Subject:
         image = portrait.image.permute(1, 2, 0).contiguous().numpy()
         person = person_of(image, choose(detect(image), self.face, self.name))
+        if not is_seen_from_the_front(person, len(image)):
+            choose([], self.face, self.name)
         return self.of(person, portrait)
 
     def of(self, person: Person, portrait: Portrait) -> Subject:

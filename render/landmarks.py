@@ -27,6 +27,8 @@ LEFT_ELBOW, RIGHT_ELBOW = 13, 14
 LEFT_SHOULDER, RIGHT_SHOULDER = 11, 12
 MINOR = 1 / 6  # faces smaller than this part of the largest one are neither counted nor numbered
 SAME = 0.3  # detections that overlap more than this (intersection over union) are one face
+FAINT, SMALL = 0.8, 0.1  # score, and part of the picture's height, below which a face without a body is none
+BEHIND = 2.6  # radians by which the shoulders of a person are turned whose back is seen
 SEEN = 0.5  # a pose point of at least this visibility is trusted
 
 Box = np.ndarray  # left, top, right, bottom in pixels
@@ -187,6 +189,15 @@ def person_of(image: np.ndarray, face: Face) -> Person:
         pose = _pose(models, image, face)
         left, right = _hands(models, image, pose, face) if pose is not None else (None, None)
     return Person(face, pose, left, right)
+
+
+def is_seen_from_the_front(person: Person, height: int) -> bool:
+    """False for folds and hair that were taken for a face: the shoulders look away, or it is a small faint face that
+    no body belongs to, in a picture so high. No true face of 430 pictures is refused (docs/see.md)."""
+    if person.pose is None:
+        return person.face.score >= FAINT or person.face.side >= SMALL * height
+    across = person.pose.world[LEFT_SHOULDER] - person.pose.world[RIGHT_SHOULDER]
+    return abs(float(np.arctan2(across[2], across[0]))) < BEHIND
 
 
 # ----------------------------------------------------------------------------------------------------------- faces

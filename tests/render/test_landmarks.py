@@ -3,7 +3,20 @@ import pytest
 import skimage.data
 from skimage.transform import resize
 
-from render.landmarks import Face, _under_the_head, bounds, choose, cut, detect, overlap, person_of, square
+from render.landmarks import (
+    Face,
+    Person,
+    Pose,
+    _under_the_head,
+    bounds,
+    choose,
+    cut,
+    detect,
+    is_seen_from_the_front,
+    overlap,
+    person_of,
+    square,
+)
 from vlogger.errors import UserError
 
 
@@ -91,3 +104,17 @@ def test_a_pose_that_lies_in_the_mouth_is_refused(shoulders, fits):
     pose = np.zeros((33, 2))
     pose[[11, 12]] = shoulders
     assert _under_the_head(pose, Face(points, 1.0, bounds(points))) == fits
+
+
+def test_backs_are_no_faces():
+    points = np.zeros((478, 3), np.float32)
+    points[0, :2] = 40
+    faint, clear = (Face(points, score, bounds(points)) for score in (0.6, 0.9))
+    assert not is_seen_from_the_front(Person(faint, None, None, None), 800)
+    assert is_seen_from_the_front(Person(faint, None, None, None), 300)
+    assert is_seen_from_the_front(Person(clear, None, None, None), 800)
+    for left, right, front in (((0.2, 0, 0), (-0.2, 0, 0), True), ((-0.2, 0, 0.02), (0.2, 0, 0), False)):
+        world = np.zeros((33, 3))
+        world[11], world[12] = left, right
+        pose = Pose(np.zeros((33, 2)), np.ones(33), world)
+        assert is_seen_from_the_front(Person(clear, pose, None, None), 800) is front
