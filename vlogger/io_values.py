@@ -135,8 +135,11 @@ def evened(motion: Motion, times: Tensor) -> Motion:
         return motion
     after = torch.searchsorted(times, even).clamp(1, len(times) - 1)
     part = ((even - times[after - 1]) / (times[after] - times[after - 1]).clamp(min=1e-9)).clamp(0, 1).float()
-    mixed = [torch.lerp(v[after - 1], v[after], part[:, None]) for v in (motion.expression, motion.translation)]
-    return Motion(between(motion.rotations[after - 1], motion.rotations[after], part), *mixed, motion.fps)
+    expression, translation = (
+        torch.lerp(value[after - 1], value[after], part[:, None]) for value in (motion.expression, motion.translation)
+    )
+    rotations = between(motion.rotations[after - 1], motion.rotations[after], part)
+    return Motion(rotations, expression, translation, motion.fps)
 
 
 def between(first: Tensor, second: Tensor, part: Tensor) -> Tensor:
