@@ -188,7 +188,8 @@ def continued(path: str | Path, direct: bool | None = None) -> MotionTransformer
     trained = load_network(path)
     if direct in (None, trained.config["direct"]):
         return trained.train()
-    network = MotionTransformer.from_config({**trained.config, "direct": direct})
+    config = {name: value for name, value in trained.config.items() if name != "_use_default_values"}
+    network = MotionTransformer.from_config({**config, "direct": direct})
     assert isinstance(network, MotionTransformer)
     network.load_state_dict(trained.state_dict(), strict=False)
     return network.train()

@@ -1,5 +1,7 @@
 """Laws of the motion network: causality, positions, known frames, checkpoints."""
 
+import json
+
 import pytest
 import torch
 
@@ -81,6 +83,14 @@ def test_weights_without_it_learn_on_with_it(tmp_path):
     noisy, condition = inputs(plain)
     torch.testing.assert_close(grown(noisy, 900, condition), plain(noisy, 900, condition))
     assert grown.config["direct"] and not continued(tmp_path).config["direct"]
+
+
+def test_weights_from_before_it_existed_learn_on_with_it(tmp_path):
+    tiny().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["direct"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert continued(tmp_path, direct=True).config["direct"]
 
 
 def test_the_fitted_reading_finds_a_mouth_that_follows_the_sound():
