@@ -7,9 +7,10 @@ subject_out=S.npz), else the neutral body standing. The .npz is described in doc
 """
 
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vlogger.body.smplx import Body
+    from vlogger.io_values import MotionWriter
     from vlogger.types import Motion, Subject, Video
 
 SIDE = 384  # pixels of the preview, square
@@ -43,26 +45,20 @@ BENT = 1.2  # radians: the neutral body's elbows, so that the hands are seen
 
 
 @dataclass
-class Kept:
-    """Pieces of a motion that pass by."""
+class Passing:
+    """Pieces of a motion that pass by: counted, and written where there is a writer. None is kept."""
 
-    pieces: list["Motion"] = field(default_factory=list)
+    writer: "MotionWriter | None"
+    frames: int = 0
+    fps: float = 0.0
 
     def __call__(self, pieces: Iterator["Motion"]) -> Iterator["Motion"]:
         for piece in pieces:
-            self.pieces.append(piece)
+            self.frames, self.fps = self.frames + len(piece), piece.fps
+            if self.writer:
+                self.writer.fps = piece.fps
+                self.writer.add(piece)
             yield piece
-
-    @property
-    def motion(self) -> "Motion":
-        """All of them as one."""
-        import torch
-
-        from vlogger.types import Motion
-
-        names = ("rotations", "expression", "translation")
-        parts = (torch.cat([getattr(piece, name) for piece in self.pieces]) for name in names)
-        return Motion(*parts, fps=self.pieces[0].fps)
 
 
 def neutral(body: "Body") -> "Subject":
@@ -169,7 +165,7 @@ def run(cfg: DictConfig) -> None:
     from vlogger.body.skeleton import JOINTS
     from vlogger.io import whole
     from vlogger.io_audio import load_audio
-    from vlogger.io_values import load_subject, save_motion
+    from vlogger.io_values import MotionWriter, load_subject
     from vlogger.io_video import write_video
     from vlogger.types import seeded
 
@@ -178,18 +174,18 @@ def run(cfg: DictConfig) -> None:
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
     body, stage = instantiate(cfg.body), instantiate(cfg.motion)
     subject = load_subject(cfg.subject) if cfg.subject else neutral(body)
-    kept, audio = Kept(), load_audio(cfg.audio)
-    pieces = kept(stage.stream(audio, subject, generator=seeded(cfg.seed)))
+    pieces = stage.stream(load_audio(cfg.audio), subject, generator=seeded(cfg.seed))
     with ExitStack() as stack, torch.inference_mode():
         files = {
             key: stack.enter_context(whole(Path(str(cfg[key])).expanduser())) for key in ("out", "preview") if cfg[key]
         }
+        writer = MotionWriter(files["out"], 0.0, JOINTS, body.expression_names) if cfg.out else None
+        passing = Passing(stack.enter_context(writer) if writer else None)
+        pieces = passing(pieces)
         if cfg.preview:
             write_video(files["preview"], drawn(pieces, fitting(subject), body), Path(str(cfg.audio)).expanduser())
-        motion = [*pieces, kept.motion][-1]
-        if cfg.out:
-            save_motion(files["out"], kept.motion, JOINTS, body.expression_names)
-    print(f"{cfg.out or cfg.preview}: {len(kept.motion)} frames at {motion.fps:g} fps, seed {cfg.seed}")
+        deque(pieces, maxlen=0)
+    print(f"{cfg.out or cfg.preview}: {passing.frames} frames at {passing.fps:g} fps, seed {cfg.seed}")
 
 
 def main() -> None:

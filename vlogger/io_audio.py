@@ -45,8 +45,9 @@ def load_audio(path: str | Path) -> Audio:
         blocks = [block.to_ndarray().mean(0) for frame in decoded(container) for block in resampler.resample(frame)]
         blocks += [block.to_ndarray().mean(0) for block in resampler.resample(None)] if blocks else []
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    blocks.clear()
     check(samples, rate, path)
-    return Audio(torch.from_numpy(np.clip(samples, -1, 1)), rate)
+    return Audio(torch.from_numpy(np.clip(samples, -1, 1, out=samples)), rate)
 
 
 def decoded(container: InputContainer) -> Iterator[av.AudioFrame]:
