@@ -13,38 +13,27 @@ from pathlib import Path
 
 import torch
 from hydra import compose, initialize_config_module
-from torch import Tensor
 
-from benchmarks.motion import POINTS, blinks, lips_of, mesh_points, spreads
-from motion.audio import resample
-from motion.prosody import prosody
+from benchmarks.motion import POINTS, blinks, lips_of, mesh_points, said_at, spreads
 from motion.teacher import files_of
 from vlogger.body.smplx import Body, load_body, subset
 from vlogger.build import stage as built
 from vlogger.hear import neutral
 from vlogger.io_audio import load_audio
-from vlogger.types import Audio, seeded
+from vlogger.types import Subject, seeded
 
 COLUMNS = ("seconds", "open", "wide", "silence", "mean", "blinks", "CPU s/s")
 
 
-def spoken(sound: Audio, frames: int, fps: float) -> Tensor:
-    """(t,) bool: somebody speaks at that frame."""
-    said = prosody(resample(sound.samples, sound.sample_rate)).speech
-    column = ((torch.arange(frames) + 0.5) / fps * 100).long().clamp(max=len(said) - 1)
-    return said[column] > 0
-
-
-def measured(stage, body: Body, path: Path) -> list[float]:
-    """The figures of one recording, as COLUMNS."""
+def measured(stage, small: Body, subject: Subject, path: Path) -> list[float]:
+    """The figures of one recording, as COLUMNS; small: the body's points that are measured."""
     sound = load_audio(path)
     start = time.process_time()
-    motion = stage(sound, neutral(body), generator=seeded(0))
+    motion = stage(sound, subject, generator=seeded(0))
     cost = (time.process_time() - start) / sound.duration
-    small = subset(body, body.faces[body.mp_faces[list(POINTS)]].unique())
     opening, width = 100 * lips_of(mesh_points(small, motion))
-    speech = spoken(sound, len(motion), motion.fps)
-    spread = [float(curve[speech].std()) for curve in (opening, width)]
+    said, column = said_at(sound, len(motion), motion.fps)
+    spread = [float(curve[said[column] > 0].std()) for curve in (opening, width)]
     still = spreads(opening, sound, motion.fps)
     return [sound.duration, *spread, still, float(opening.mean()), blinks(motion)[0], cost]
 
@@ -58,10 +47,14 @@ def main() -> None:
     with initialize_config_module("conf", version_base="1.3"):
         cfg = compose("generate", given.overrides)
     body = load_body()
-    stage = built(cfg.motion, body)
+    stage, subject = built(cfg.motion, body), neutral(body)
+    small = subset(body, body.faces[body.mp_faces[list(POINTS)]].unique())
     print(f"{'':44}" + "".join(f"{name:>9}" for name in COLUMNS))
     for path in (path for source in given.sounds for path in files_of(source)):
-        print(f"{path.stem[-42:]:44}" + "".join(f"{value:9.2f}" for value in measured(stage, body, path)), flush=True)
+        print(
+            f"{path.stem[-42:]:44}" + "".join(f"{value:9.2f}" for value in measured(stage, small, subject, path)),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -95,10 +95,15 @@ def blinks(motion: Motion) -> tuple[float, float]:
     return 60 * count * motion.fps / len(motion), 1000 * float(shut.sum()) / motion.fps / max(1, count)
 
 
+def said_at(sound: Audio, frames: int, fps: float) -> tuple[Tensor, Tensor]:
+    """(c,) 1 where somebody speaks, 100 a second, and (frames,) the column of each frame."""
+    said = prosody(resample(sound.samples, sound.sample_rate)).speech
+    return said, ((torch.arange(frames) + 0.5) / fps * 100).long().clamp(max=len(said) - 1)
+
+
 def spreads(made: Tensor, sound: Audio, fps: float) -> float:
     """Opening (t,): how much it moves while nobody speaks, over how much while somebody does."""
-    said = prosody(resample(sound.samples, sound.sample_rate)).speech
-    column = ((torch.arange(len(made)) + 0.5) / fps * 100).long().clamp(max=len(said) - 1)
+    said, column = said_at(sound, len(made), fps)
     away = torch.nn.functional.max_pool1d(said[None, None], 41, 1, 20)[0, 0][column] == 0
     speech = said[column] > 0
     return float(made[away].std() / made[speech].std()) if away.sum() > 5 else float("nan")

@@ -36,11 +36,20 @@ def resample(samples: Tensor, rate: int, target: int = SAMPLE_RATE) -> Tensor:
     return torch.from_numpy(resample_poly(samples.numpy(), target // common, rate // common).astype(np.float32))
 
 
+def mel(hertz: np.ndarray) -> np.ndarray:
+    """The mel scale, 2595 log10(1 + f / 700)."""
+    return 2595 * np.log10(1 + hertz / 700)
+
+
+def mel_corners() -> np.ndarray:
+    """(82,) Hz: between which the bins rise and fall, evenly spaced on the mel scale from 0 to 8 kHz."""
+    return 700 * (10 ** (np.linspace(0, mel(np.array(SAMPLE_RATE / 2)), BINS + 2) / 2595) - 1)
+
+
 @cache
 def mel_filters() -> Tensor:
-    """(80, 201) triangles, each of height 1, evenly spaced on the mel scale 2595 log10(1 + f / 700) from 0 to 8 kHz."""
-    top = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
-    corners = 700 * (10 ** (np.linspace(0, top, BINS + 2) / 2595) - 1)
+    """(80, 201) triangles, each of height 1, evenly spaced on the mel scale from 0 to 8 kHz."""
+    corners = mel_corners()
     frequency = np.linspace(0, SAMPLE_RATE / 2, WINDOW // 2 + 1)
     rise = (frequency - corners[:-2, None]) / (corners[1:-1] - corners[:-2])[:, None]
     fall = (corners[2:, None] - frequency) / (corners[2:] - corners[1:-1])[:, None]

@@ -4,13 +4,11 @@ Working on mel columns instead of samples costs next to nothing; gain, equaliser
 powers. Lengths and timing stay.
 """
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from motion.audio import BINS, COLUMNS_PER_SECOND
+from motion.audio import BINS, COLUMNS_PER_SECOND, mel, mel_corners
 
 
 def uniform(low: float, high: float, generator: torch.Generator) -> float:
@@ -28,8 +26,8 @@ def vocal_tract(power: Tensor, generator: torch.Generator, most: float = 0.15) -
     """A shorter or longer throat: every formant moves by up to `most` (vocal tract length perturbation, Jaitly and
     Hinton, 2013). Other people's voices, while what is said and when stays."""
     factor = 1 + uniform(-most, most, generator)
-    corner = 700 * (10 ** (torch.linspace(0, 2595 * math.log10(1 + 8000 / 700), BINS + 2)[1:-1] / 2595) - 1)
-    place = 2595 * torch.log10(1 + corner * factor / 700) / (2595 * math.log10(1 + 8000 / 700)) * (BINS + 1) - 1
+    corners = mel_corners()
+    place = torch.from_numpy(mel(corners[1:-1] * factor) / mel(corners[-1]) * (BINS + 1) - 1).float()
     place = place.clamp(0, BINS - 1)
     low = place.floor().long().clamp(max=BINS - 2)
     return torch.lerp(power[:, low], power[:, low + 1], place - low)

@@ -116,8 +116,7 @@ class Distillation(DiffusionTraining):
 
     def compare(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         prediction = self.denoiser(batch.condition["mel"])
-        losses = self.loss(prediction, batch.clean, batch.weight)
-        return prediction, losses if isinstance(losses, dict) else {"loss": losses}
+        return prediction, self.losses(prediction, batch)
 
 
 def agreement(prediction: Tensor, batch: Batch) -> Mapping[str, Tensor]:

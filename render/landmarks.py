@@ -29,7 +29,6 @@ MINOR = 1 / 6  # faces smaller than this part of the largest one are neither cou
 SAME = 0.3  # detections that overlap more than this (intersection over union) are one face
 FAINT, SMALL = 0.8, 0.1  # score, and part of the picture's height, below which a face without a body is none
 BEHIND = 2.6  # radians by which the shoulders of a person are turned whose back is seen
-SEEN = 0.5  # a pose point of at least this visibility is trusted
 
 Box = np.ndarray  # left, top, right, bottom in pixels
 

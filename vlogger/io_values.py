@@ -78,10 +78,11 @@ class MotionWriter:
     def add(self, motion: Motion, **more: np.ndarray) -> None:
         """The next frames, and more arrays that are as long."""
         arrays = {name: getattr(motion, name).numpy() for name in ("rotations", "expression", "translation")} | more
-        for name, array in arrays.items():
-            if name not in self.columns:
-                self.columns[name] = self.stack.enter_context(TemporaryFile()), array[:0]  # noqa: SIM115
-            self.columns[name][0].write(np.ascontiguousarray(array).tobytes())
+        with disk_errors(self.path):
+            for name, array in arrays.items():
+                if name not in self.columns:
+                    self.columns[name] = self.stack.enter_context(TemporaryFile()), array[:0]  # noqa: SIM115
+                self.columns[name][0].write(np.ascontiguousarray(array).tobytes())
         self.frames += len(motion)
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:

@@ -218,9 +218,14 @@ def timed_frames(path: str | Path, start: float = 0.0) -> Iterator[tuple[float, 
         if start:
             container.seek(int(start / (stream.time_base or 1)), stream=stream)
         for number, frame in enumerate(container.decode(stream)):
-            moment = float(number / (stream.average_rate or 25) if frame.time is None else frame.time)
+            moment = moment_of(frame, number, stream)
             if moment >= start or frame.time is None:
                 yield moment, upright(frame)
+
+
+def moment_of(frame: av.VideoFrame, number: int, stream: av.VideoStream) -> float:
+    """Seconds at which a frame is shown; by its number where the file does not say."""
+    return float(number / (stream.average_rate or 25) if frame.time is None else frame.time)
 
 
 def frames_at(path: str | Path, moments: list[float], skip: float = 10.0) -> Iterator[np.ndarray]:
@@ -236,7 +241,7 @@ def frames_at(path: str | Path, moments: list[float], skip: float = 10.0) -> Ite
             if waiting[0] - here > skip:
                 container.seek(int(waiting[0] / (stream.time_base or 1)), stream=stream)
             for number, frame in enumerate(container.decode(stream)):
-                here = float(number / (stream.average_rate or 25) if frame.time is None else frame.time)
+                here = moment_of(frame, number, stream)
                 if here >= waiting[0]:
                     waiting.popleft()
                     yield upright(frame)

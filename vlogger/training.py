@@ -115,8 +115,12 @@ class DiffusionTraining(pl.LightningModule):
         timestep = noise_levels(len(batch.clean), self.scheduler, generator, self.noise.emphasis).to(self.device)
         noisy = self.scheduler.add_noise(batch.clean, self.draw_noise(batch.clean, generator), timestep)
         prediction = self.denoiser(noisy, timestep, condition)
+        return prediction, self.losses(prediction, batch)
+
+    def losses(self, prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """What a prediction loses, by name; the one that is minimised is "loss"."""
         losses = self.loss(prediction, batch.clean, batch.weight)
-        return prediction, losses if isinstance(losses, dict) else {"loss": losses}
+        return losses if isinstance(losses, dict) else {"loss": losses}
 
     def draw_noise(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """White noise, partly the same in all frames, plus a little of one value for a whole channel (noise offset)."""
