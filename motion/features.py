@@ -4,6 +4,7 @@ One frame is [expression | rotations of some joints | translation]. Rotations an
 reference pose, as in the paper (theta = theta_ref + delta): the axis-angle vector of R_ref^T R, and the difference in
 metres. Expression is absolute, except for the share `keep` of the reference's own expression that stays on the face
 whatever is said: raised brows, narrow eyes, half of a smile. Joints that are not listed stay at the reference.
+`residual=False` (the ablation of the paper's Table 2) speaks about the rotations themselves instead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,6 +69,7 @@ class FeatureSpace:
     keep: Mapping[str, float] = field(default_factory=dict)
     scale: Mapping[str, float] = field(default_factory=dict)
     expressions: tuple[str, ...] = EXPRESSIONS
+    residual: bool = True
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -123,10 +125,17 @@ def longest(table: Mapping[str, float], name: str, otherwise: float) -> float:
     return float(table[max(fitting, key=len)]) if fitting else otherwise
 
 
+def start_of(space: FeatureSpace, reference: Pose) -> Tensor:
+    """(j, 3, 3) the rotations of the space's joints that turns of zero stand for."""
+    if not space.residual:
+        return torch.eye(3).expand(len(space.joints), 3, 3)
+    return reference.rotations[[joint_index(name) for name in space.joints]]
+
+
 def to_features(space: FeatureSpace, motion: Motion, reference: Pose) -> Tensor:
     """(t, d), scaled. The reference itself has zero residuals."""
     joints = [joint_index(name) for name in space.joints]
-    residual = reference.rotations[joints].transpose(-1, -2) @ motion.rotations[:, joints]
+    residual = start_of(space, reference).transpose(-1, -2) @ motion.rotations[:, joints]
     parts = [
         motion.expression - space.kept * reference.expression,
         matrix_to_axis_angle(residual).flatten(1),
@@ -141,6 +150,6 @@ def to_motion(space: FeatureSpace, features: Tensor, reference: Pose, fps: float
     expression, turns, shift = (features * space.scales).split([units, 3 * len(space.joints), 3], dim=1)
     joints = [joint_index(name) for name in space.joints]
     rotations = reference.rotations.repeat(t, 1, 1, 1)
-    rotations[:, joints] = reference.rotations[joints] @ axis_angle_to_matrix(turns.unflatten(1, (-1, 3)))
+    rotations[:, joints] = start_of(space, reference) @ axis_angle_to_matrix(turns.unflatten(1, (-1, 3)))
     absolute = (expression + space.kept * reference.expression).clamp(0, 1)
     return Motion(rotations, absolute, reference.translation + shift, float(fps))

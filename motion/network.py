@@ -91,7 +91,7 @@ class Layer(nn.Module):
 
 
 class MotionTransformer(Checkpoint):
-    """Denoiser of scaled motion features (b, t, d); `joints`, `keep` and `scale` say what they mean (FeatureSpace).
+    """Denoiser of scaled motion features (b, t, d), which `joints`, `keep`, `scale`, `residual` explain (FeatureSpace).
 
     The condition holds
     - audio (b, t, n * hears): what an ear heard at `offsets` (n,) seconds from each frame, zeros when there is none,
@@ -117,6 +117,7 @@ class MotionTransformer(Checkpoint):
         scale: Mapping[str, float] | None = None,
         expressions: Sequence[str] = EXPRESSIONS,
         direct: bool = False,
+        residual: bool = True,
     ):
         super().__init__()
         size = self.space.size
@@ -141,6 +142,7 @@ class MotionTransformer(Checkpoint):
             dict(config["keep"] or {}),
             dict(config["scale"] or {}),
             tuple(config["expressions"]),
+            config["residual"],
         )
 
     def forward(self, noisy: Tensor, timestep: Tensor | int, condition: Mapping[str, Tensor]) -> Tensor:

@@ -1,7 +1,7 @@
 """Hear: speech becomes motion, by diffusion in chunks that continue each other (VLOGGER 3.1)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from motion.features import FeatureSpace, to_motion
 from motion.judge import Judge
 from motion.network import Memory, MotionTransformer
 from motion.steering import AS_LEARNED, Blink, Emotion, Expression, Gaze, Gesture, Head, View
+from vlogger.body.rotation import matrix_to_axis_angle
+from vlogger.body.skeleton import joint_index
 from vlogger.diffusion.guidance import Guided, without
 from vlogger.diffusion.sampling import sample
 from vlogger.errors import UserError
@@ -75,8 +77,10 @@ class DiffusionMotion:
         frames, heard = frame_count(audio.duration, self.fps), Listener(self.ear, samples)
         edits, loudness = (self.blink.begin(), *self.edits), Loudness(samples)
         drawing = Drawing(space, samples, chance(generator)) if self.drawn else None
-        wide = drawing.wide if drawing else FeatureSpace(space.joints, space.keep, {}, space.expressions)
-        past = self.rest(space)
+        wide = (
+            drawing.wide if drawing else FeatureSpace(space.joints, space.keep, {}, space.expressions, space.residual)
+        )
+        past = self.rest(space, subject)
         memories = self.remember(past, heard, -len(past), None)
         for first in range(0, frames, self.chunk):
             size = min(self.chunk, frames - first)
@@ -89,9 +93,13 @@ class DiffusionMotion:
                 shown = edit(shown, view)
             yield to_motion(wide, shown, subject, self.fps)
 
-    def rest(self, space: FeatureSpace) -> Tensor:
-        """(r, d) still frames before the first: no residual, lips at rest."""
-        return torch.zeros(max(1, round(REST_SECONDS * self.fps)), space.size)
+    def rest(self, space: FeatureSpace, subject: Subject) -> Tensor:
+        """(r, d) still frames before the first: the subject's pose, lips at rest."""
+        frame = torch.zeros(space.size)
+        if not space.residual:
+            turns = matrix_to_axis_angle(subject.rotations[[joint_index(name) for name in space.joints]])
+            frame[len(space.expressions) : -3] = turns.flatten()
+        return (frame / space.scales).expand(max(1, round(REST_SECONDS * self.fps)), -1)
 
     def condition(self, heard: "Listener", first: int, size: int, past: Tensor | None) -> dict[str, Tensor]:
         """What the network is told of `size` frames from number `first` on (negative: before the sound)."""

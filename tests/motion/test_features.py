@@ -111,3 +111,14 @@ def test_a_mirror_shows_the_mirrored_body():
         )  # the body is symmetric to some millimetres
     torch.testing.assert_close(mirror(space, mirror(space, features)), features)
     assert mirrored("mouthLeft") == "mouthRight" and mirrored("eyeLookInRight") == "eyeLookInLeft"
+
+
+def test_without_residuals_the_rotations_themselves_are_described():
+    space, pose = FeatureSpace(("neck", "head"), residual=False), reference()
+    other = reference(1)
+    features = to_features(space, still(pose), pose)
+    assert features[:, len(EXPRESSIONS) : -3].abs().max() > 0.1
+    back = to_motion(space, features, other, 24.0).rotations
+    head, elbow = joint_index("head"), joint_index("left_elbow")
+    torch.testing.assert_close(back[:, head], still(pose).rotations[:, head], atol=1e-5, rtol=0)
+    assert torch.equal(back[:, elbow], still(other).rotations[:, elbow])

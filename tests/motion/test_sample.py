@@ -13,6 +13,7 @@ from motion.judge import Judge
 from motion.network import MotionTransformer
 from motion.sample import DiffusionMotion, Listener, window_noise
 from motion.steering import Blink, Emotion, Gaze, Head
+from vlogger.body.rotation import axis_angle_to_matrix
 from vlogger.errors import UserError
 from vlogger.stages import AudioToMotion
 from vlogger.types import Audio, Portrait, Subject, frame_count, seeded
@@ -208,3 +209,13 @@ def test_noise_has_variance_one_and_its_shared_part():
     assert abs(float(noise.var()) - 1) < 0.02
     assert abs(float(noise.mean(1).var()) - (0.3 + 0.7 / 50)) < 0.02
     assert window_noise(5, 2, 1.0, seeded(0)).diff(dim=1).abs().max() == 0
+
+
+def test_without_residuals_a_motion_starts_in_the_pose_of_the_photo():
+    space, turned = tiny().space, dataclasses.replace(subject(), rotations=axis_angle_to_matrix(torch.ones(55, 3) / 9))
+    stage = DiffusionMotion(tiny(), LogMel(), scheduler(), steps=1, fps=25)
+    absolute = dataclasses.replace(space, residual=False)
+    for one in (space, absolute):
+        rest = stage.rest(one, turned)
+        back = to_motion(one, rest, turned, 25.0)
+        torch.testing.assert_close(back.rotations, turned.rotations.expand(len(rest), 55, 3, 3), atol=1e-5, rtol=0)
