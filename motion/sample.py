@@ -77,9 +77,7 @@ class DiffusionMotion:
         frames, heard = frame_count(audio.duration, self.fps), Listener(self.ear, samples)
         edits, loudness = (self.blink.begin(), *self.edits), Loudness(samples)
         drawing = Drawing(space, samples, chance(generator)) if self.drawn else None
-        wide = (
-            drawing.wide if drawing else FeatureSpace(space.joints, space.keep, {}, space.expressions, space.residual)
-        )
+        wide = drawing.wide if drawing else replace(space, scale={})
         past = self.rest(space, subject)
         memories = self.remember(past, heard, -len(past), None)
         for first in range(0, frames, self.chunk):
