@@ -1,5 +1,6 @@
 """Draw: the motion of a body becomes the painter's controls, a window of frames at a time (VLOGGER 3.2)."""
 
+from copy import copy
 from dataclasses import replace
 
 import cv2
@@ -47,6 +48,8 @@ class MeshControls:
 class MeshControlSequence:
     """`controls[i:j]` draws those frames; only the photo's own view is kept."""
 
+    maps = True  # whether surface and parts are drawn
+
     def __init__(self, body: Body, motion: Motion, subject: Subject, backend: str):
         self.template, self.motion, self.backend = body, motion, backend
         self.subject, own = replace(subject, offsets=None), personal(body, subject.offsets)
@@ -66,6 +69,12 @@ class MeshControlSequence:
     def __getitem__(self, frames: slice) -> Controls:
         return self.draw(self.motion[frames])
 
+    def without_maps(self) -> "MeshControlSequence":
+        """The same, but surface and parts of its windows are 0."""
+        other = copy(self)
+        other.maps = False
+        return other
+
     def draw(self, motion: Motion) -> Controls:
         """The controls of every frame of a motion."""
         maps = no_maps(len(motion), self.size)
@@ -80,8 +89,9 @@ class MeshControlSequence:
         seen = rasterize(torch.from_numpy(points)[None], self.body.faces, self.size, self.size, self.backend)
         face_id, bary = seen.face_id[0].numpy(), seen.bary[0].numpy()
         surface, parts, warped, visible, moved = maps
-        fill_surface(self.code, self.faces, face_id, bary, surface)
-        fill_parts(self.part, face_id, parts)
+        if self.maps:
+            fill_surface(self.code, self.faces, face_id, bary, surface)
+            fill_parts(self.part, face_id, parts)
         moved[0] = warp_photo(self.view, points, face_id, bary, (warped, visible[0])).moved
 
 

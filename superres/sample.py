@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -25,6 +26,8 @@ class DiffusionUpscale:
     frames have in common (PYoCo, arXiv 2305.10474, mixed noise): at 1 what is invented does not flicker. `precision`:
     see `vlogger.diffusion.precision`; `start`: see `going_on`.
     """
+
+    reads_maps: ClassVar[bool] = False
 
     network: Sharpener
     scheduler: object
@@ -67,6 +70,8 @@ class DiffusionUpscale:
 @dataclass(frozen=True)
 class Bicubic:
     """The plain yardstick: bicubic enlargement, which adds no detail and knows no photo."""
+
+    reads_maps: ClassVar[bool] = False
 
     def going_on(self, start: int) -> "Bicubic":
         return self

@@ -1,12 +1,17 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from render.controls import MeshControls
+from superres.sample import Bicubic, DiffusionUpscale
 from vlogger.body.smplx import load_body
 from vlogger.framing import Region, pose_subject, project, region_of
+from vlogger.from_file import FileUpscale
 from vlogger.pipeline import LastWindow, Vlogger, at_size, chance, generated_side, in_picture, output_shape
+from vlogger.progress import Progress
 from vlogger.types import Audio, Portrait, Video
 
 sys.path.insert(0, str(Path(__file__).parent / "tiny"))
@@ -102,6 +107,21 @@ def test_the_sharpener_works_only_where_the_painter_is_too_coarse(body):
     assert walk(512).shape[-2:] == (512, 512) and len(called) == 1 and called[0] > 128
 
 
+@pytest.mark.parametrize("maps", [True, False])
+def test_only_a_sharpener_that_reads_maps_gets_them(body, maps):
+    told = []
+
+    def sharpen(video, controls, *, generator):
+        told.append(controls[0:1])
+        yield from tiny.Enlarge()(video, controls, generator=generator)
+
+    stages = flat_pipeline(body)
+    vlogger = Vlogger(stages.subject, stages.motion, MeshControls(body), stages.video, sharpen, body, maps)
+    watched = replace(vlogger, render=Progress().draw(vlogger.render))
+    frames_of(watched, picture(128, 128), speech(0.1), size=256)
+    assert told[0].warped.any() and told[0].parts.any() == told[0].surface.any() == maps
+
+
 def test_same_seed_same_frames_and_another_seed_others(body):
     vlogger, portrait, audio = flat_pipeline(body), picture(), speech(0.3)
     first = frames_of(vlogger, portrait, audio, seed=3)
@@ -147,3 +167,9 @@ def test_large_pictures_are_put_together_in_small_portions(monkeypatch):
     parts = list(in_picture(iter([clip]), controls, portrait, Region(2.0, 2.0, 16.0)))
     assert [len(part) for part in parts] == [2, 2, 2, 1]
     assert all(part.frames[:, :, 10, 10].eq(255).all() and part.frames[:, :, 0, 0].eq(0).all() for part in parts)
+
+
+def test_the_sharpeners_that_come_with_the_package_read_no_maps():
+    """What `vlogger.build` asks them; a sharpener that says nothing gets maps."""
+    stages = (DiffusionUpscale, Bicubic, FileUpscale, tiny.Enlarge)
+    assert [getattr(stage, "reads_maps", True) for stage in stages] == [False, False, False, True]

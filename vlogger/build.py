@@ -20,7 +20,7 @@ def build(cfg: DictConfig) -> "Vlogger":
 
     body = instantiate(cfg.body)
     subject, motion, render, video, superres = (stage(cfg[name], body) for name in STAGES)
-    return Vlogger(subject, motion, render, video, superres, body)
+    return Vlogger(subject, motion, render, video, superres, body, getattr(superres, "reads_maps", True))
 
 
 def stage(node: DictConfig, body: "Body") -> Any:

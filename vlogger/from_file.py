@@ -82,6 +82,8 @@ class FileVideo:
 class FileUpscale:
     """Sharpen, from a file: any video of the right size and number of frames; the small video is not even painted."""
 
+    reads_maps = False
+
     def __init__(self, path: str | Path):
         self.path = path
 

@@ -8,7 +8,15 @@ import torch
 from vlogger.body.smplx import Body
 from vlogger.framing import Region, crop, region_of
 from vlogger.pixels import composite, resize
-from vlogger.stages import AudioToMotion, ControlSequence, ControlsToVideo, MotionToControls, PortraitToSubject, Upscale
+from vlogger.stages import (
+    AudioToMotion,
+    ControlSequence,
+    ControlsToVideo,
+    MotionToControls,
+    PortraitToSubject,
+    Upscale,
+    without_maps,
+)
 from vlogger.types import Audio, Controls, Portrait, Subject, Video, seeded
 
 SMALL = 128  # pixels: the painter's side (VLOGGER 4: the base model works at 128 x 128)
@@ -19,7 +27,10 @@ CLIP_BYTES = 64_000_000  # whole pictures that are held at once
 
 @dataclass(frozen=True)
 class Vlogger:
-    """Five stages and the body that they share. Called, it yields the video in short clips as they are made."""
+    """Five stages and the body that they share. Called, it yields the video in short clips as they are made.
+
+    `maps`: whether the sharpener reads `surface` and `parts` of its controls; else they are not drawn for it.
+    """
 
     subject: PortraitToSubject
     motion: AudioToMotion
@@ -27,6 +38,7 @@ class Vlogger:
     video: ControlsToVideo
     superres: Upscale
     body: Body
+    maps: bool = True
 
     def __call__(
         self, portrait: Portrait, audio: Audio, *, size: int | None, seed: int, start: int = 0
@@ -39,7 +51,8 @@ class Vlogger:
         large = small = LastWindow(self.render(motion, crop(subject, region, SMALL), size=SMALL))
         clips = self.video(small, generator=chance(seed, 1))
         if (side := generated_side(region)) > SMALL:
-            large = LastWindow(self.render(motion, crop(subject, region, side), size=side))
+            drawn = self.render(motion, crop(subject, region, side), size=side)
+            large = LastWindow(drawn if self.maps else without_maps(drawn))
             clips = self.superres(clips, large, generator=chance(seed, 2))
         return in_picture(clips, large, subject.portrait, region, start)
 

@@ -8,7 +8,15 @@ from time import perf_counter
 import torch
 from tqdm import tqdm
 
-from vlogger.stages import AudioToMotion, ControlSequence, ControlsToVideo, MotionToControls, PortraitToSubject, Upscale
+from vlogger.stages import (
+    AudioToMotion,
+    ControlSequence,
+    ControlsToVideo,
+    MotionToControls,
+    PortraitToSubject,
+    Upscale,
+    without_maps,
+)
 from vlogger.types import Audio, Controls, Motion, Portrait, Subject, Video
 
 
@@ -116,3 +124,6 @@ class TimedControls:
     def __getitem__(self, frames: slice) -> Controls:
         with self.clock("draw"):
             return self.controls[frames]
+
+    def without_maps(self) -> "TimedControls":
+        return TimedControls(without_maps(self.controls), self.clock)

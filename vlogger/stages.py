@@ -27,6 +27,19 @@ class ControlSequence(Protocol):
 
 
 @runtime_checkable
+class MapsOptional(Protocol):
+    """Controls that can be had cheaper: `without_maps()` is the same sequence whose windows have 0 for `surface` and
+    `parts`, for those who read only the other three."""
+
+    def without_maps(self) -> ControlSequence: ...
+
+
+def without_maps(controls: ControlSequence) -> ControlSequence:
+    """The same controls without `surface` and `parts`, if that is cheaper."""
+    return controls.without_maps() if isinstance(controls, MapsOptional) else controls
+
+
+@runtime_checkable
 class PortraitToSubject(Protocol):
     """See: fit the body to the photo."""
 
@@ -56,7 +69,10 @@ class ControlsToVideo(Protocol):
 
 @runtime_checkable
 class Upscale(Protocol):
-    """Sharpen: the same clips at the size of `controls`, which hold the photo warped at that size."""
+    """Sharpen: the same clips at the size of `controls`, which hold the photo warped at that size.
+
+    A stage that never reads `surface` and `parts` may say so by an attribute `reads_maps = False`: they are then 0.
+    """
 
     def __call__(
         self, video: Iterable[Video], controls: ControlSequence, *, generator: torch.Generator

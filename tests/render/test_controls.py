@@ -7,7 +7,7 @@ import torch
 
 from render.controls import MeshControls
 from vlogger.errors import UserError
-from vlogger.stages import ControlSequence, MotionToControls
+from vlogger.stages import ControlSequence, MotionToControls, without_maps
 from vlogger.types import Motion, Portrait
 
 NAMES = ("surface", "parts", "warped", "visible", "moved")
@@ -39,6 +39,17 @@ def test_windows_equal_the_whole(stage, seated, nod):
     whole, second, none = sequence[:], sequence[1:2], sequence[2:]
     assert len(whole) == 2 and len(none) == 0
     assert all(torch.equal(getattr(whole, name)[1:], getattr(second, name)) for name in NAMES)
+
+
+def test_without_maps_nothing_else_changes(stage, seated, nod):
+    sequence = stage(nod(0.0, 0.2, 0.0), seated, size=64)
+    bare = without_maps(sequence)
+    whole, some = sequence[:], bare[:]
+    assert all(torch.equal(getattr(whole, name), getattr(some, name)) for name in ("warped", "visible", "moved"))
+    assert (some.surface == 0).all() and (some.parts == 0).all() and (whole.parts == 1).any()
+    assert torch.equal(sequence[:].surface, whole.surface) and torch.equal(
+        bare.reference.parts, sequence.reference.parts
+    )
 
 
 def test_turning_camera_and_body_together_changes_nothing(stage, body, seated, nod):
