@@ -46,6 +46,9 @@ SEAM_DARK = 0.75  # of the lips' usual brightness
 SOFT = 0.6  # pixels (standard deviation) by which drawn edges are softened
 
 
+Places = tuple[NDArray, ...]  # rows (n,) and columns (n,) of pixels
+
+
 @dataclass(frozen=True)
 class Looks:
     """A subject's hidden surfaces. faces (F,3); kind (F,), local (V,3) as in `render.anatomy`; plates (V,2), lashes
@@ -179,8 +182,8 @@ class Seen:
     bary: NDArray
     projected: NDArray
 
-    def at(self, values: NDArray, faces: NDArray, chosen: NDArray) -> NDArray:
-        """Values (V,c) of the vertices at the n chosen pixels (h,w): (n,c)."""
+    def at(self, values: NDArray, faces: NDArray, chosen: Places) -> NDArray:
+        """Values (V,c) of the vertices at the n chosen pixels: (n,c)."""
         return interpolated(values, faces, self.face_id[chosen], self.bary[chosen])
 
 
@@ -191,7 +194,7 @@ def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) ->
     closed = closing(looks, seen.projected)
     if closed.any():
         lids = seen.kind == LID
-        shown = lids & (visible == 1)
+        shown = np.nonzero(lids & (visible == 1))
         alpha[shown] = seen.at(looks.plates, looks.faces, shown) @ closed
         soft = np.minimum(1, SWELL * cv2.GaussianBlur(alpha * lids, (0, 0), SOFT_LIDS * looks.scale))
         alpha = np.where(lids | (seen.kind == SKIN) & (soft > FAINT), soft, alpha)
@@ -203,31 +206,30 @@ def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) ->
 
 def blend_in(looks: Looks, seen: Seen, alpha: NDArray, warped: NDArray, visible: NDArray) -> None:
     """Mix what is drawn into warped with weights alpha (h,w) in [0,1], in place."""
-    known, drawn = (visible == 1) & (alpha == 0), np.ascontiguousarray(warped)
-    read = drawn.copy()
-    for group, draw in ((MOUTH, _mouth), ((EYE,), _eyes)):
-        chosen = (alpha > 0) & kind_is(seen.kind, group)
-        if chosen.any():
+    known, read, some = (visible == 1) & (alpha == 0), warped.copy("C"), alpha > 0
+    drawn, luma = read.copy(), read @ eyes.LUMA
+    opened = some & kind_is(seen.kind, MOUTH)
+    for covered, draw in ((opened, _mouth), (some & (seen.kind == EYE), _eyes)):
+        chosen = np.nonzero(covered)
+        if len(chosen[0]):
             drawn[chosen] = draw(looks, seen, chosen)
-    opened = (alpha > 0) & kind_is(seen.kind, MOUTH)
-    seam = dark_seam(read, known & (seen.kind == LIPS), opened, SEAM * looks.scale)
-    alpha, known = np.maximum(alpha, seam), known & ~seam
+    seam = dark_seam(luma, known & (seen.kind == LIPS), opened, SEAM * looks.scale)
+    if seam is not None:
+        alpha, known, some = np.maximum(alpha, seam), known & ~seam, some | seam
     for covered, lender in (((LID, SKIN), SKIN), ((LIPS,), LIPS)):
-        chosen = (alpha > 0) & kind_is(seen.kind, covered)
-        if chosen.any():
-            drawn[chosen] = nearby(read, known & (seen.kind == lender), chosen, NEARBY * looks.scale)
-            drawn[chosen] *= 1 - LASHES * seen.at(looks.lashes, looks.faces, chosen)
-    drawn = softened(drawn, (visible > 0) | (alpha > 0))
-    warped[:] = read + alpha[..., None] * (np.clip(drawn, 0, 1) - read)
-    visible[alpha > 0.5] = GUESSED
+        chosen = np.nonzero(some & kind_is(seen.kind, covered))
+        if len(chosen[0]):
+            lent = nearby(read, luma, known & (seen.kind == lender), chosen, NEARBY * looks.scale)
+            drawn[chosen] = lent * (1 - LASHES * seen.at(looks.lashes, looks.faces, chosen))
+    mix_in(drawn, alpha, warped, visible)
 
 
-def dark_seam(warped: NDArray, lips: NDArray, opened: NDArray, reach: float) -> NDArray[np.bool_]:
-    """(h,w) of the lips' pixels (h,w) those next to the opened mouth that read the dark line between closed lips."""
+def dark_seam(luma: NDArray, lips: NDArray, opened: NDArray, reach: float) -> NDArray[np.bool_] | None:
+    """(h,w) of the lips' pixels (h,w) those next to the opened mouth that read the dark line between closed lips; None
+    if there are no lips, or nothing is opened. luma (h,w): brightness."""
     if not opened.any() or not lips.any():
-        return np.zeros_like(lips)
-    luma = warped @ eyes.LUMA
-    near = cv2.distanceTransform(1 - opened.astype(np.uint8), cv2.DIST_L2, 5) <= reach + 1
+        return None
+    near = mouth.distance_to(opened) <= reach + 1
     return lips & near & (luma < SEAM_DARK * median(luma[lips]))
 
 
@@ -238,27 +240,56 @@ def median(values: NDArray) -> float:
     return float(parted[middle] if len(values) % 2 else (parted[middle - 1] + parted[middle]) / 2)
 
 
-def nearby(warped: NDArray, lends: NDArray, wanted: NDArray, sigma: float) -> NDArray:
-    """Colours (n,3) of the wanted pixels (h,w): of those that lend theirs (h,w), the nearer the more; the unusually
-    dark (brows, lashes) or bright lend little."""
-    luma = warped @ eyes.LUMA
+def nearby(warped: NDArray, luma: NDArray, lends: NDArray, wanted: Places, sigma: float) -> NDArray:
+    """Colours (n,3) of the wanted pixels: of those that lend theirs (h,w), the nearer the more; the unusually dark
+    (brows, lashes) or bright lend little. luma (h,w): brightness."""
     usual = max(median(luma[lends]), 1e-3) if lends.any() else 1.0
-    weight = lends * np.exp(-(((luma / usual - 1) / USUAL) ** 2))
-    sums = np.dstack([warped * weight[..., None], weight]).astype(np.float32)
-    near, far = (blurred(sums, s) for s in (sigma, 3 * sigma))
-    total = (near + 0.02 * far)[wanted]
+    sums = np.zeros((*lends.shape, 4), np.float32)
+    _lend(warped, luma, lends, np.float32(usual), sums)
+    total = np.zeros((len(wanted[0]), 4), np.float32)
+    for spread, share in ((sigma, 1.0), (3 * sigma, 0.02)):
+        _add_from(blurred(sums, spread), *lends.shape, *wanted, np.float32(share), total)
     return total[:, :3] / np.maximum(total[:, 3:], 1e-6)
 
 
+@numba.njit(cache=True, nogil=True)
+def _lend(warped, luma, lends, usual, sums):
+    """Into sums (h,w,4), which is 0: of the pixels that lend, colour * weight and weight."""
+    for y in range(lends.shape[0]):
+        for x in range(lends.shape[1]):
+            if lends[y, x]:
+                off = (luma[y, x] / usual - np.float32(1)) / np.float32(USUAL)
+                weight = np.exp(-off * off)
+                for c in range(3):
+                    sums[y, x, c] = warped[y, x, c] * weight
+                sums[y, x, 3] = weight
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_from(small, height, width, rows, columns, share, total):
+    """Adds to total (n,c) share times small (p,q,c), enlarged bilinearly to (height, width), at n of its pixels."""
+    tall, wide, channels = small.shape
+    for n in range(len(rows)):
+        v = min(max((rows[n] + 0.5) * tall / height - 0.5, 0.0), tall - 1.0)
+        u = min(max((columns[n] + 0.5) * wide / width - 0.5, 0.0), wide - 1.0)
+        y0, x0 = int(v), int(u)
+        y1, x1 = min(y0 + 1, tall - 1), min(x0 + 1, wide - 1)
+        down, right = np.float32(v - y0), np.float32(u - x0)
+        for c in range(channels):
+            above = small[y0, x0, c] + right * (small[y0, x1, c] - small[y0, x0, c])
+            below = small[y1, x0, c] + right * (small[y1, x1, c] - small[y1, x0, c])
+            total[n, c] += share * (above + down * (below - above))
+
+
 def blurred(image: NDArray, sigma: float) -> NDArray:
-    """A Gaussian blur (h,w,c); a wide one on a coarser grid."""
+    """A Gaussian blur of (h,w,c); a wide one as a smaller picture."""
     step = max(1, int(sigma / 1.5))
     height, width = image.shape[:2]
     small = cv2.resize(image, (-(-width // step), -(-height // step)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / step), (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.GaussianBlur(small, (0, 0), sigma / step)
 
 
-def _mouth(looks: Looks, seen: Seen, chosen: NDArray) -> NDArray:
+def _mouth(looks: Looks, seen: Seen, chosen: Places) -> NDArray:
     depth = seen.at(seen.projected[:, 2:], looks.faces, chosen)[:, 0]
     inside = mouth.Inside(
         seen.kind[chosen],
@@ -269,13 +300,43 @@ def _mouth(looks: Looks, seen: Seen, chosen: NDArray) -> NDArray:
     return mouth.draw_mouth(inside, looks.tones, 1 / looks.scale)
 
 
-def _eyes(looks: Looks, seen: Seen, chosen: NDArray) -> NDArray:
-    from_lids = cv2.distanceTransform((seen.kind == EYE).astype(np.uint8), cv2.DIST_L2, 5)[chosen] / looks.scale
+def _eyes(looks: Looks, seen: Seen, chosen: Places) -> NDArray:
+    from_lids = cv2.distanceTransform((seen.kind == EYE).view(np.uint8), cv2.DIST_L2, 5)[chosen] / looks.scale
     return eyes.draw_eyes(seen.at(looks.local, looks.faces, chosen), from_lids, looks.tones.white, looks.iris)
 
 
-def softened(picture: NDArray, known: NDArray) -> NDArray:
-    """The picture (h,w,3) with edges as soft as a camera's, without what is not known (h,w)."""
-    weight = known.astype(np.float32)
-    blurred = cv2.GaussianBlur(np.dstack([picture * weight[..., None], weight]), (0, 0), SOFT)
-    return blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-6)
+def mix_in(drawn: NDArray, alpha: NDArray, warped: NDArray, visible: NDArray) -> None:
+    """Mixes drawn (h,w,3), its edges as soft as a camera's, into warped with weights alpha (h,w); what is drawn becomes
+    a guess in visible (h,w). What is neither drawn nor known does not count."""
+    box = box_of((alpha > 0).view(np.uint8), (1,), np.ceil(4 * SOFT) + 1)
+    if box is None:
+        return
+    sums = np.zeros((*alpha[box].shape, 4), np.float32)
+    _counted(drawn[box], alpha[box], visible[box], sums)
+    _mix(cv2.GaussianBlur(sums, (0, 0), SOFT), alpha[box], warped[box], visible[box])
+
+
+@numba.njit(cache=True, nogil=True)
+def _counted(drawn, alpha, visible, sums):
+    """Into sums (h,w,4), which is 0: the colours that are drawn or known, and 1."""
+    for y in range(alpha.shape[0]):
+        for x in range(alpha.shape[1]):
+            if alpha[y, x] > 0 or visible[y, x] > 0:
+                for c in range(3):
+                    sums[y, x, c] = drawn[y, x, c]
+                sums[y, x, 3] = 1.0
+
+
+@numba.njit(cache=True, nogil=True)
+def _mix(soft, alpha, warped, visible):
+    """Mixes the means soft (h,w,4) into warped (h,w,3)."""
+    for y in range(alpha.shape[0]):
+        for x in range(alpha.shape[1]):
+            share = alpha[y, x]
+            if share > 0:
+                whole = max(soft[y, x, 3], np.float32(1e-6))
+                for c in range(3):
+                    colour = min(max(soft[y, x, c] / whole, np.float32(0)), np.float32(1))
+                    warped[y, x, c] += np.float32(share) * (colour - warped[y, x, c])
+                if share > 0.5:
+                    visible[y, x] = GUESSED
