@@ -17,6 +17,7 @@ from render.anatomy import HIDDEN, box_of
 from render.guess import MARGIN, NOTHING, Looks, Seen, draw_guesses
 from render.halo import add_halo, depth_inside, smooth, smoothstep
 from render.mouth import lend_lips
+from render.read import read_photo
 
 FINE = 3  # the photo's depth buffer has FINE x FINE samples per pixel; odd, so that one lies on the pixel's centre
 DEPTH_TOLERANCE = 5e-4  # metres: what lies deeper behind the photo's surface is hidden (an eye behind its lid)
@@ -25,7 +26,6 @@ STILL, MOVING = 0.15, 0.6  # displacement below which nothing is repainted, abov
 GROW, SOFT, BORDER = 3.0, 1.2, 6.0  # of the repainted region: margin, blur, distance to the frame's edge (same)
 HIDDEN_NEAR = 10.0  # a newly uncovered pixel counts as moved when something within this distance moved (same)
 SLIP = 1.5  # how well outlines are known: the halo may read this far inside the photo's body (same)
-WIDER = 1.2  # pixels of the photo beyond which a pixel's footprint is sampled more than once
 HALO_GRID = 128  # cells to a side on which the halo is made
 FAR = 1e9
 
@@ -223,87 +223,6 @@ def coarse_grid(size: int) -> int:
     """How many cells to a side the halo of a picture of `size` pixels has: a whole number of pixels each."""
     step = max(1, round(size / HALO_GRID))
     return size // step if size % step == 0 else size
-
-
-@numba.njit(cache=True, nogil=True)
-def read_photo(image, field, inside, body, seen, slip, warped, visible):
-    """The photo's colours at pixel + field into warped (3,h,w), and what is known into visible (h,w); both are 0.
-
-    Unknown: skin that the photo does not show, and halo pixels that would read the photo's body deeper than `slip`.
-    """
-    height, width = body.shape
-    half, quarter = np.float32(0.5), np.float32(0.25)
-    for y in range(height):
-        for x in range(width):
-            dx, dy = field[y, x, 0], field[y, x, 1]
-            u, v = np.float32(x) + dx, np.float32(y) + dy
-            if body[y, x]:
-                if seen[y, x] == 0.0:
-                    continue
-            elif dx != 0.0 or dy != 0.0:
-                row = min(max(int(np.floor(v + half)), 0), height - 1)
-                column = min(max(int(np.floor(u + half)), 0), width - 1)
-                if inside[row, column] > slip:
-                    continue
-            elif inside[y, x] > slip:
-                continue
-            visible[y, x] = 1.0
-            if dx == 0.0 and dy == 0.0:
-                red, green, blue = image[y, x, 0], image[y, x, 1], image[y, x, 2]
-            else:
-                half_x, half_y = _half_footprint(field, y, x)
-                if half_x == 0.0 and half_y == 0.0:
-                    red, green, blue = _bilinear(image, v, u)
-                else:
-                    r0, g0, b0 = _bilinear(image, v - half_y, u - half_x)
-                    r1, g1, b1 = _bilinear(image, v - half_y, u + half_x)
-                    r2, g2, b2 = _bilinear(image, v + half_y, u - half_x)
-                    r3, g3, b3 = _bilinear(image, v + half_y, u + half_x)
-                    red, green, blue = (
-                        quarter * (r0 + r1 + r2 + r3),
-                        quarter * (g0 + g1 + g2 + g3),
-                        quarter * (b0 + b1 + b2 + b3),
-                    )
-            warped[0, y, x], warped[1, y, x], warped[2, y, x] = red, green, blue
-
-
-@numba.njit(cache=True, nogil=True)
-def _half_footprint(field, y, x):
-    """Half of how much wider than a pixel the pixel's footprint in the photo is, along u and along v."""
-    height, width = field.shape[:2]
-    x0, x1, y0, y1 = max(x - 1, 0), min(x + 1, width - 1), max(y - 1, 0), min(y + 1, height - 1)
-    step_x = np.float32(0.5) if x1 - x0 == 2 else np.float32(1.0)
-    step_y = np.float32(0.5) if y1 - y0 == 2 else np.float32(1.0)
-    ux = np.float32(1.0) + (field[y, x1, 0] - field[y, x0, 0]) * step_x
-    uy = (field[y1, x, 0] - field[y0, x, 0]) * step_y
-    vx = (field[y, x1, 1] - field[y, x0, 1]) * step_x
-    vy = np.float32(1.0) + (field[y1, x, 1] - field[y0, x, 1]) * step_y
-    return _half_excess(ux * ux + uy * uy), _half_excess(vx * vx + vy * vy)
-
-
-@numba.njit(cache=True, nogil=True)
-def _half_excess(squared):
-    """Half of what an extent, given its square, has beyond a pixel; none beyond three pixels (a jump of the field)."""
-    if WIDER * WIDER < squared < 9.0:
-        return np.float32(0.25) * (np.sqrt(squared) - np.float32(1.0))
-    return np.float32(0.0)
-
-
-@numba.njit(cache=True, nogil=True)
-def _bilinear(image, row, column):
-    """The three colours at (row, column), in units where pixel centres are whole numbers."""
-    height, width = image.shape[:2]
-    row = min(max(row, np.float32(0.0)), np.float32(height - 1))
-    column = min(max(column, np.float32(0.0)), np.float32(width - 1))
-    y, x = min(int(row), height - 2), min(int(column), width - 2)
-    down, right = row - np.float32(y), column - np.float32(x)
-    w0, w1 = (1 - down) * (1 - right), (1 - down) * right
-    w2, w3 = down * (1 - right), down * right
-    return (
-        w0 * image[y, x, 0] + w1 * image[y, x + 1, 0] + w2 * image[y + 1, x, 0] + w3 * image[y + 1, x + 1, 0],
-        w0 * image[y, x, 1] + w1 * image[y, x + 1, 1] + w2 * image[y + 1, x, 1] + w3 * image[y + 1, x + 1, 1],
-        w0 * image[y, x, 2] + w1 * image[y, x + 1, 2] + w2 * image[y + 1, x, 2] + w3 * image[y + 1, x + 1, 2],
-    )
 
 
 def moved_mask(field: NDArray, visible: NDArray) -> NDArray:
