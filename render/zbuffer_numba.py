@@ -24,7 +24,7 @@ def rasterize_numba(projected: Tensor, faces: Tensor, height: int, width: int) -
     return ids, weights, distance
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _nearest(points, faces, face_id, depth):
     """Fill face_id (H,W) and depth (H,W): the nearest triangle over each pixel centre.
 
@@ -54,9 +54,12 @@ def _nearest(points, faces, face_id, depth):
             _draw(later[n], points, faces, face_id, depth)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _draw(f, points, faces, face_id, depth):
-    """Write one triangle, whose box meets the picture, wherever it is the nearest."""
+    """Write one triangle, whose box meets the picture, wherever it is the nearest.
+
+    Unsigned indices: that one might count from the end is not asked at every pixel.
+    """
     height, width = face_id.shape
     i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
     x0, x1, x2, y0, y1, y2 = points[i, 0], points[j, 0], points[k, 0], points[i, 1], points[j, 1], points[k, 1]
@@ -69,18 +72,20 @@ def _draw(f, points, faces, face_id, depth):
     inverse = 1.0 / area
     one_x, one_y, two_x, two_y = one_x * inverse, one_y * inverse, two_x * inverse, two_y * inverse
     w0, w1, w2 = 1.0 / z0, 1.0 / z1, 1.0 / z2
-    left = int(max(np.ceil(min(x0, x1, x2) - np.float32(0.5)), 0.0))
-    right = int(min(np.floor(max(x0, x1, x2) - np.float32(0.5)), width - 1.0))
-    top = int(max(np.ceil(min(y0, y1, y2) - np.float32(0.5)), 0.0))
-    bottom = int(min(np.floor(max(y0, y1, y2) - np.float32(0.5)), height - 1.0))
-    for y in range(top, bottom + 1):
-        py, entered = y + 0.5 - y0, False
-        for x in range(left, right + 1):
-            px = x + 0.5 - x0
-            b = px * two_y - py * two_x
-            c = py * one_x - px * one_y
+    left = np.uint32(max(np.ceil(min(x0, x1, x2) - np.float32(0.5)), 0.0))
+    right = np.uint32(min(np.floor(max(x0, x1, x2) - np.float32(0.5)), width - 1.0))
+    top = np.uint32(max(np.ceil(min(y0, y1, y2) - np.float32(0.5)), 0.0))
+    bottom = np.uint32(min(np.floor(max(y0, y1, y2) - np.float32(0.5)), height - 1.0))
+    one, py = np.uint32(1), np.float64(top) + 0.5 - y0
+    for y in range(top, bottom + one):
+        px, entered = np.float64(left) + 0.5 - x0, False
+        row_b, row_c = py * two_x, py * one_x
+        for x in range(left, right + one):
+            b = px * two_y - row_b
+            c = row_c - px * one_y
             a = 1.0 - b - c
-            if min(a, b, c) >= 0.0:
+            px += 1.0
+            if a >= 0.0 and b >= 0.0 and c >= 0.0:
                 entered = True
                 nearness = a * w0 + b * w1 + c * w2
                 if face_id[y, x] >= 0 and nearness * depth[y, x] < 0.999999:
@@ -91,9 +96,10 @@ def _draw(f, points, faces, face_id, depth):
                     face_id[y, x] = f
             elif entered:
                 break
+        py += 1.0
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _farthest_in_tiles(face_id, depth):
     """The greatest depth in each square of `TILE` pixels, infinite where one of its pixels shows nothing."""
     height, width = face_id.shape
@@ -105,7 +111,7 @@ def _farthest_in_tiles(face_id, depth):
     return farthest
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _hidden(points, face, farthest, height, width):
     """Whether a triangle lies behind everything in the tiles that its box, which meets the picture, touches."""
     i, j, k = face[0], face[1], face[2]
@@ -121,7 +127,7 @@ def _hidden(points, face, farthest, height, width):
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _weights(points, faces, face_id, bary):
     """Fill bary (H,W,3) with the perspective-correct weights of the winners."""
     height, width = face_id.shape
