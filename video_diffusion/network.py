@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from video_diffusion.control import ControlBranch, ReferenceEncoder, later
+from video_diffusion.keep import mended, open_where
 from video_diffusion.schedule import ddim
 from video_diffusion.unet import FrameUNet, Retouch, unshuffled
 from vlogger.body.parts import PARTS
@@ -36,7 +37,7 @@ class Painter(Checkpoint):
     condition: surface (b t 3 h w) in [-1, 1], parts (b t k h w) one-hot, warped (b t 3 h w) in [-1, 1] and 0 where
     unknown, visible (b t 1 h w) 1, 0.5 (a guess) or 0, photo (b 3 h w) in [-1, 1], photo_surface (b 3 h w),
     photo_parts (b k h w). Or what `prepare` makes of it once for all noise levels. h and w are multiples of
-    patch * 2 ** (levels - 1).
+    patch * 2 ** (levels - 1). `fine`: pixels; where the photo is known, corrections keep only what is finer (`keep`).
     """
 
     @register_to_config
@@ -47,6 +48,7 @@ class Painter(Checkpoint):
         patch: int = 2,
         parts: int = len(PARTS),
         temporal_decoder: bool = False,
+        fine: float = 0.0,
     ):
         super().__init__()
         self.unet = FrameUNet(widths, embedding, patch, temporal_decoder)
@@ -64,10 +66,11 @@ class Painter(Checkpoint):
         control = self.control(patches, told["hints"].flatten(0, 1), told["reference"], embedding, frames, known)
         patches, embedding = later(patches, frames, known), later(embedding, frames, known)
         correction = self.unet(patches, embedding, control, frames - known).unflatten(0, (len(noisy), -1))
+        correction = mended(correction, told["open"][:, known:], self.config["fine"])
         return torch.cat([told["base"][:, :known], told["base"][:, known:] + correction], dim=1)
 
     def prepare(self, condition: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What does not depend on the noise: base (b t 3 h w), hints (b t c h/p w/p), reference (b n c).
+        """What does not depend on the noise: base (b t 3 h w), open (b t 1 h w; `keep`), hints, reference (b n c).
 
         `condition` has the pictures of the reference, or `reference` and `reference_map` from `reference_features`.
         """
@@ -76,8 +79,10 @@ class Painter(Checkpoint):
         stacked = torch.cat([condition[name] for name in FRAME_CONTROLS], dim=2)
         hints = self.control.hints(stacked.flatten(0, 1)).unflatten(0, batch) + known["reference_map"][:, None]
         base = filled(condition["warped"].flatten(0, 1), known_where(condition["visible"]).flatten(0, 1))
-        base = base + self.retouch(hints.flatten(0, 1), base)
-        return {"base": base.unflatten(0, batch), "hints": hints, "reference": known["reference"]}
+        retouch = self.retouch(hints.flatten(0, 1), base).unflatten(0, batch)
+        free = open_where(condition["visible"], condition["parts"])
+        base = base.unflatten(0, batch) + mended(retouch, free, self.config["fine"])
+        return {"base": base, "open": free, "hints": hints, "reference": known["reference"]}
 
     def reference_features(self, condition: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The reference picture and its controls, digested once for a whole video."""

@@ -95,7 +95,7 @@ class Conditions:
         with autocast(self.precision):
             told = self.network.prepare(fresh)
         count = window.new - window.first
-        for name in ("base", "hints") if count else ():
+        for name in told.keys() - self.reference.keys() if count else ():
             old = self.last[name]
             told[name] = torch.cat([old[:, old.shape[1] - count :], told[name]], dim=1)
         self.last = told

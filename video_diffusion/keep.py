@@ -1,0 +1,45 @@
+"""What the painter leaves alone: where the photo is seen, its colours are right, and only fine detail may be mended.
+
+Known pixels come from the photo through the warp. What is wrong in them is sharpness, not colour; a network that may
+change everything learns the looks of the persons that it was trained on, and lays them like a haze on others. So a
+correction is taken whole where the warp knows nothing, where it guesses, and at mouth and eyes; elsewhere without its
+smooth part. (VLOGGER 3.2 has no such step; measured in docs/paint.md.)
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vlogger.body.parts import PARTS
+
+OPEN = ("lips", "teeth", "tongue", "eyes")  # parts that a photo never shows as they will be
+MARGIN = 3  # pixels around what is open
+SOFT = 1.0  # pixels, standard deviation of the border
+
+
+def open_where(visible: Tensor, parts: Tensor) -> Tensor:
+    """visible (b t 1 h w) 1, 0.5 (a guess) or 0, one-hot parts (b t k h w) -> (b t 1 h w) from 0, known, to 1, open."""
+    moving = parts[:, :, [PARTS.index(name) for name in OPEN]].amax(dim=2, keepdim=True)
+    free = torch.cat([moving, 2 * (1 - visible).clamp(max=0.5)], dim=2).flatten(0, 1)
+    wide = F.max_pool2d(free[:, :1], 2 * MARGIN + 1, 1, MARGIN)
+    hole = F.max_pool2d(free[:, 1:], 3, 1, 1)
+    return smooth(torch.maximum(wide, hole), SOFT).clamp(0, 1).unflatten(0, visible.shape[:2])
+
+
+def mended(correction: Tensor, open_: Tensor, fine: float) -> Tensor:
+    """A correction (b t 3 h w) without what is smoother than `fine` pixels (0: whole) where `open_` (b t 1 h w) is 0."""
+    if fine == 0:
+        return correction
+    coarse = smooth(correction.flatten(0, 1), fine).unflatten(0, correction.shape[:2])
+    return correction - (1 - open_) * coarse
+
+
+def smooth(pictures: Tensor, deviation: float) -> Tensor:
+    """(n c h w) under a Gaussian of so many pixels, the border repeated."""
+    reach = round(2.5 * deviation)
+    place = torch.arange(-reach, reach + 1, device=pictures.device, dtype=pictures.dtype)
+    weight = torch.exp(-((place / deviation) ** 2) / 2)
+    weight = (weight / weight.sum()).expand(pictures.shape[1], 1, 1, -1)
+    wide = F.pad(pictures, (reach,) * 4, mode="replicate")
+    rows = F.conv2d(wide, weight, groups=pictures.shape[1])
+    return F.conv2d(rows, weight.transpose(2, 3), groups=pictures.shape[1])
