@@ -184,7 +184,7 @@ def with_halo(field: NDArray, body: NDArray, seen: NDArray, face_id: NDArray, vi
     mean = np.zeros((cells, cells, 5), np.float32)
     _cell_means(field, body, seen, face_id, view.reach, step, mean)
     coarse_body = mean[..., 4] >= 0.5
-    if not coarse_body.any() or not field.any():
+    if not coarse_body.any():
         return field
     coarse = mean[..., :2] * (coarse_body[..., None] / np.float32(step))
     whole = add_halo(coarse, coarse_body, mean[..., 2], mean[..., 3] / np.float32(step), view.coarse_inside)

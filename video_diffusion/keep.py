@@ -27,7 +27,7 @@ def open_where(visible: Tensor, parts: Tensor) -> Tensor:
 
 
 def mended(correction: Tensor, open_: Tensor, fine: float) -> Tensor:
-    """A correction (b t 3 h w) without what is smoother than `fine` pixels (0: whole) where `open_` (b t 1 h w) is 0."""
+    """A correction (b t 3 h w) without what is smoother than `fine` pixels (0: whole) where not `open_` (b t 1 h w)."""
     if fine == 0:
         return correction
     coarse = smooth(correction.flatten(0, 1), fine).unflatten(0, correction.shape[:2])
