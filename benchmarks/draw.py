@@ -3,8 +3,9 @@
     python -m vlogger.generate image=PHOTO audio=SPEECH subject_out=S.npz motion_out=M.npz
     python -m benchmarks.draw S.npz M.npz [--frames 48]
 
-CPU time of one thread. The total is measured alone (best of three); the parts are its shares under Python's profiler,
-which makes small calls look a little dearer than they are.
+The second row of a size is what a sharpener asks for: no surface, no parts. CPU time of one thread. The total is measured
+alone (best of three); the parts are its shares under Python's profiler, which makes small calls look a little dearer
+than they are.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from render.controls import MeshControls
 from vlogger.body.smplx import load_body
 from vlogger.framing import crop, region_of
 from vlogger.io_values import load_motion, load_subject
+from vlogger.pipeline import SMALL
 from vlogger.stages import ControlSequence
 
 WINDOW = 12  # frames that a painter asks for at once
@@ -48,9 +50,16 @@ def main() -> None:
     for size in (128, 256, 512):
         square = crop(subject, region_of(subject, body), size)
         sequence = MeshControls(body)(motion[:frames], square, size=size)
-        whole = 1000 * min(seconds(lambda s=sequence: draw_all(s)) for _ in range(3)) / frames
-        row = [whole * share for share in shares(lambda s=sequence: draw_all(s))]
-        print(f"{size:<6}{whole:8.2f}" + "".join(f"{part:8.2f}" for part in row), flush=True)
+        print(f"{size:<6}" + row(sequence), flush=True)
+        if size > SMALL:
+            print(f"{size:<4}- " + row(sequence.without_maps()), flush=True)
+
+
+def row(sequence: ControlSequence) -> str:
+    """Milliseconds a frame: all, and of each part."""
+    whole = 1000 * min(seconds(lambda: draw_all(sequence)) for _ in range(3)) / len(sequence)
+    parts = [whole * share for share in shares(lambda: draw_all(sequence))]
+    return f"{whole:8.2f}" + "".join(f"{part:8.2f}" for part in parts)
 
 
 def draw_all(sequence: ControlSequence) -> None:
