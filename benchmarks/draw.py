@@ -3,9 +3,9 @@
     python -m vlogger.generate image=PHOTO audio=SPEECH subject_out=S.npz motion_out=M.npz
     python -m benchmarks.draw S.npz M.npz [--frames 48]
 
-The second row of a size is what a sharpener asks for: no surface, no parts. CPU time of one thread. The total is measured
-alone (best of three); the parts are its shares under Python's profiler, which makes small calls look a little dearer
-than they are.
+The second row of a size is what a sharpener asks for: no surface, no parts. CPU time of one thread. The total is
+measured alone (best of three); the parts are its shares under the profiler of Python, which makes small calls look a
+little dearer than they are.
 """
 
 import argparse

@@ -248,7 +248,7 @@ def nearby(warped: NDArray, luma: NDArray, lends: NDArray, wanted: Places, sigma
     _lend(warped, luma, lends, np.float32(usual), sums)
     total = np.zeros((len(wanted[0]), 4), np.float32)
     for spread, share in ((sigma, 1.0), (3 * sigma, 0.02)):
-        _add_from(blurred(sums, spread), *lends.shape, *wanted, np.float32(share), total)
+        add_from(blurred(sums, spread), *lends.shape, *wanted, np.float32(share), total)
     return total[:, :3] / np.maximum(total[:, 3:], 1e-6)
 
 
@@ -266,7 +266,7 @@ def _lend(warped, luma, lends, usual, sums):
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_from(small, height, width, rows, columns, share, total):
+def add_from(small, height, width, rows, columns, share, total):
     """Adds to total (n,c) share times small (p,q,c), enlarged bilinearly to (height, width), at n of its pixels."""
     tall, wide, channels = small.shape
     for n in range(len(rows)):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch
 from render.anatomy import EYE, LIPS, LOWER, TONGUE, UPPER, eyeballs, kinds, lid_shares, local_places, set_teeth, sunk
 from render.controls import MeshControls
 from render.eyes import LUMA, SHADE, draw_eyes
+from render.guess import add_from
 from render.mouth import Inside, Tones, draw_mouth, lend_lips, mouth_photo, toothlike
 from vlogger.body.parts import PARTS
 from vlogger.body.rotation import axis_angle_to_matrix
@@ -149,3 +151,12 @@ def test_kinds_follow_the_parts(body):
     kind, part = kinds(body), body.part_of_face.numpy()
     assert ((kind == EYE) == (part == PARTS.index("eyes"))).all()
     assert set(np.unique(part[(kind == UPPER) | (kind == LOWER)])) == {PARTS.index("teeth")}
+
+
+def test_enlarging_at_a_few_pixels_is_enlarging_the_picture():
+    small = np.random.default_rng(0).random((7, 5, 4)).astype(np.float32)
+    rows, columns = np.nonzero(np.ones((30, 23), bool))
+    total = np.ones((len(rows), 4), np.float32)
+    add_from(small, 30, 23, rows, columns, np.float32(0.5), total)
+    whole = cv2.resize(small, (23, 30), interpolation=cv2.INTER_LINEAR)
+    assert np.allclose(total.reshape(30, 23, 4), 1 + 0.5 * whole, atol=1e-5)
