@@ -96,10 +96,10 @@ def blink_moments(view: Scene, generator: torch.Generator) -> list[float]:
 
 
 def blink(times: Tensor, start: float, seconds: float) -> Tensor:
-    """(t,) one blink: down in 0.35 of its time, a tenth shut, then up."""
+    """(t,) one blink: down in 0.3 of its time, a fifth shut, then up."""
     share = (times - start) / seconds
-    down = 0.5 - 0.5 * torch.cos(torch.pi * (share / 0.35).clamp(0, 1))
-    up = 0.5 + 0.5 * torch.cos(torch.pi * ((share - 0.45) / 0.55).clamp(0, 1))
+    down = 0.5 - 0.5 * torch.cos(torch.pi * (share / 0.3).clamp(0, 1))
+    up = 0.5 + 0.5 * torch.cos(torch.pi * ((share - 0.5) / 0.5).clamp(0, 1))
     return torch.minimum(down, up)
 
 
@@ -107,7 +107,7 @@ def blinks(view: Scene, generator: torch.Generator) -> Tensor:
     """(t,) how far the lids are shut, 0 to 1."""
     shut = torch.zeros(len(view.times))
     for moment in blink_moments(view, generator):
-        seconds = min(0.4, max(0.16, 0.24 * 2.0 ** (0.4 * normal(generator))))
+        seconds = min(0.4, max(0.18, 0.27 * 2.0 ** (0.4 * normal(generator))))
         shut = torch.maximum(shut, uniform(0.88, 1.0, generator) * blink(view.times, moment, seconds))
     return shut
 
@@ -117,11 +117,11 @@ def head(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
     count, lively = len(view.times), 0.55 + 0.45 * smooth_speech(view.speech)
     pitch, yaw, roll = (
         size * DEGREE * lively * sway(count, seconds, generator)
-        for size, seconds in ((2.0, 0.9), (2.9, 1.3), (1.5, 1.5))
+        for size, seconds in ((2.8, 0.9), (4.0, 1.3), (2.1, 1.5))
     )
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
         if uniform(0, 1, generator) < 0.6:
-            size = strength * uniform(1.2, 3.2, generator) * DEGREE
+            size = strength * uniform(1.6, 4.2, generator) * DEGREE
             pitch = (
                 pitch
                 + size * bump(view.times, moment + 0.06, 0.09)
