@@ -246,9 +246,10 @@ def nearby(warped: NDArray, luma: NDArray, lends: NDArray, wanted: Places, sigma
     usual = max(median(luma[lends]), 1e-3) if lends.any() else 1.0
     sums = np.zeros((*lends.shape, 4), np.float32)
     _lend(warped, luma, lends, np.float32(usual), sums)
-    total = np.zeros((len(wanted[0]), 4), np.float32)
+    (height, width), (rows, columns) = lends.shape, wanted
+    total = np.zeros((len(rows), 4), np.float32)
     for spread, share in ((sigma, 1.0), (3 * sigma, 0.02)):
-        add_from(blurred(sums, spread), *lends.shape, *wanted, np.float32(share), total)
+        add_from(blurred(sums, spread), height, width, rows, columns, np.float32(share), total)
     return total[:, :3] / np.maximum(total[:, 3:], 1e-6)
 
 
