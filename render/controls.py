@@ -12,13 +12,14 @@ from render.anatomy import BITE, LID, LIPS, SKIN, UPPER, kinds, set_teeth, sunk
 from render.camera import scale_intrinsics
 from render.guess import FEWEST, kinds_seen, looks_of
 from render.halo import depth_inside
-from render.maps import fill_parts, fill_surface, surface_code
+from render.maps import fill_parts, fill_surface
 from render.mouth import upper_teeth
 from render.posing import points_of, puppet_of
 from render.rasterize import Fragments, rasterize
 from render.warp import FINE, PhotoView, coarse_grid, facing, farthest_around, warp_photo
 from vlogger.body.parts import PARTS
 from vlogger.body.smplx import Body, personal
+from vlogger.body.surface import surface_code
 from vlogger.errors import UserError
 from vlogger.framing import head_height, pose_subject
 from vlogger.pixels import resize

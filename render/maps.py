@@ -8,10 +8,8 @@ from torch import Tensor
 
 from render.rasterize import Fragments
 from vlogger.body.parts import PARTS
-from vlogger.body.skeleton import joint_index
 from vlogger.body.smplx import Body
-
-REACH = 0.3  # metres from the middle of the head at which the code is tanh(1)
+from vlogger.body.surface import surface_code
 
 
 def surface_map(body: Body, fragments: Fragments) -> Tensor:
@@ -28,11 +26,6 @@ def surface_map(body: Body, fragments: Fragments) -> Tensor:
     for frame in range(batch):
         fill_surface(code, body.faces.numpy(), face_id[frame], bary[frame], surface[frame])
     return torch.from_numpy(surface)
-
-
-def surface_code(body: Body) -> NDArray[np.float32]:
-    """(V,3): what `surface_map` shows of each vertex."""
-    return torch.tanh((body.v_template - body.J_template[joint_index("head")]) / REACH).numpy()
 
 
 @numba.njit(cache=True, nogil=True)

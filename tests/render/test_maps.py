@@ -2,11 +2,12 @@
 
 import torch
 
-from render.maps import REACH, parts_map, surface_map
+from render.maps import parts_map, surface_map
 from render.rasterize import rasterize
 from vlogger.body.parts import PARTS
 from vlogger.body.skeleton import joint_index
 from vlogger.body.smplx import load_body
+from vlogger.body.surface import REACH
 from vlogger.framing import project
 
 BODY = load_body()
