@@ -219,7 +219,8 @@ def blend_in(looks: Looks, seen: Seen, alpha: NDArray, warped: NDArray, visible:
     for covered, lender in (((LID, SKIN), SKIN), ((LIPS,), LIPS)):
         chosen = np.nonzero(some & kind_is(seen.kind, covered))
         if len(chosen[0]):
-            lent = nearby(read, luma, known & (seen.kind == lender), chosen, NEARBY * looks.scale)
+            lends = close_to(chosen, known & (seen.kind == lender), MARGIN * looks.scale)
+            lent = nearby(read, luma, lends, chosen, NEARBY * looks.scale)
             drawn[chosen] = lent * (1 - LASHES * seen.at(looks.lashes, looks.faces, chosen))
     mix_in(drawn, alpha, warped, visible)
 
@@ -238,6 +239,14 @@ def median(values: NDArray) -> float:
     middle = len(values) // 2
     parted = np.partition(values, (middle - 1, middle) if len(values) % 2 == 0 else middle)
     return float(parted[middle] if len(values) % 2 else (parted[middle - 1] + parted[middle]) / 2)
+
+
+def close_to(places: Places, chosen: NDArray, margin: float) -> NDArray[np.bool_]:
+    """Of the chosen pixels (h,w) those in the box around places, with a margin in pixels: a lid asks no beard."""
+    reach, left = int(np.ceil(margin)), np.zeros_like(chosen)
+    box = tuple(slice(max(0, place.min() - reach), place.max() + reach + 1) for place in places)
+    left[box] = chosen[box]
+    return left
 
 
 def nearby(warped: NDArray, luma: NDArray, lends: NDArray, wanted: Places, sigma: float) -> NDArray:

@@ -10,7 +10,7 @@ import torch
 from render.anatomy import EYE, LIPS, LOWER, TONGUE, UPPER, eyeballs, kinds, lid_shares, local_places, set_teeth, sunk
 from render.controls import MeshControls
 from render.eyes import LUMA, SHADE, draw_eyes
-from render.guess import add_from
+from render.guess import add_from, close_to
 from render.mouth import Inside, Tones, draw_mouth, lend_lips, mouth_photo, toothlike
 from vlogger.body.parts import PARTS
 from vlogger.body.rotation import axis_angle_to_matrix
@@ -160,3 +160,10 @@ def test_enlarging_at_a_few_pixels_is_enlarging_the_picture():
     add_from(small, 30, 23, rows, columns, np.float32(0.5), total)
     whole = cv2.resize(small, (23, 30), interpolation=cv2.INTER_LINEAR)
     assert np.allclose(total.reshape(30, 23, 4), 1 + 0.5 * whole, atol=1e-5)
+
+
+def test_only_the_neighbourhood_lends():
+    places = np.array([10, 12]), np.array([20, 26])
+    left = close_to(places, np.ones((40, 40), bool), 3.2)
+    assert left[6:17, 16:31].all() and left.sum() == 11 * 15
+    assert not close_to(places, np.zeros((40, 40), bool), 3).any()
