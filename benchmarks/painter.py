@@ -17,7 +17,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from video_diffusion.data import Augmentation, PoolTask
 from video_diffusion.loss import FACE, MOUTH, Emphasis, base_of, dilated, psnr, region
-from video_diffusion.network import Painter
+from video_diffusion.network import painter_in
 from video_diffusion.sample import DROPPED, EMBEDDED
 from video_diffusion.schedule import ddim
 from vlogger.diffusion.batch import Batch
@@ -40,7 +40,7 @@ def main() -> None:
         held_out=arguments.held_out,
     )
     batches = task.validation()
-    network = Painter.from_pretrained(arguments.weights)
+    network = painter_in(arguments.weights)
     ways = {"photo": photo, "warp": lambda batch: base_of(batch.condition)}
     for scale in arguments.guidance:
         led = "" if scale == 1 else f", x{scale:g}"

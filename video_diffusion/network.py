@@ -126,10 +126,15 @@ def filled(pictures: Tensor, known: Tensor) -> Tensor:
 def painter_in(weights: str | Path) -> "Painter | PretrainedPainter":
     """The painter of a folder or a repository of the hub, of whichever kind it is."""
     config, _ = checkpoint_files(weights)
-    if Painter._dict_from_json_file(config).get("_class_name") == "PretrainedPainter":
+    kind = Painter._dict_from_json_file(config).get("_class_name")
+    if kind == "PretrainedPainter":
         from video_diffusion.pretrained import PretrainedPainter
 
         return PretrainedPainter.from_pretrained(weights)
+    if kind == "LessTold":
+        from video_diffusion.less import LessTold
+
+        return LessTold.from_pretrained(weights)
     return Painter.from_pretrained(weights)
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from video_diffusion.less import LessTold, dots, keypoints
+from video_diffusion.network import painter_in
 from vlogger.body.parts import PARTS
 from vlogger.body.smplx import load_body
 from vlogger.errors import UserError
@@ -71,3 +72,9 @@ def test_each_keypoint_is_the_nearest_pixel_that_shows_it():
 def test_an_unknown_name_is_an_error():
     with pytest.raises(UserError, match="keypoints, dense, warp"):
         LessTold("all")
+
+
+def test_weights_remember_what_they_were_told(tmp_path):
+    LessTold("dense", widths=(8, 16), embedding=16).save_pretrained(tmp_path)
+    found = painter_in(tmp_path)
+    assert isinstance(found, LessTold) and found.config["told"] == "dense"
