@@ -33,7 +33,8 @@ GUESSED = 0.5  # of `Controls.visible`
 NOTHING = 255  # kind of a pixel without body
 FEWEST = 12  # pixels of teeth in a photo from which their colour is taken
 MARGIN = 0.03  # metres around what is drawn that may lend it colour
-NEARBY = 0.006  # metres: how far away skin lends its colour to a lid, and lips to lips
+NEARBY = 0.006  # metres: how far away skin lends its colour to a lid
+CLOSE = 0.002  # and lips to the dark line between them: an upper lip under a moustache stays dark
 CREASE, EDGE = (0.03, 0.10), (0.90, 1.01)  # shares of a blink (`anatomy.lid_shares`) that name parts of a lid
 PLATE = 0.02, 0.90  # between its crease and its lashes
 LASH, LASHES = 0.90, 0.6  # share of a blink at which lashes begin, and how dark they make the lid
@@ -216,11 +217,11 @@ def blend_in(looks: Looks, seen: Seen, alpha: NDArray, warped: NDArray, visible:
     seam = dark_seam(luma, known & (seen.kind == LIPS), opened, SEAM * looks.scale)
     if seam is not None:
         alpha, known, some = np.maximum(alpha, seam), known & ~seam, some | seam
-    for covered, lender in (((LID, SKIN), SKIN), ((LIPS,), LIPS)):
+    for covered, lender, reach in (((LID, SKIN), SKIN, NEARBY), ((LIPS,), LIPS, CLOSE)):
         chosen = np.nonzero(some & kind_is(seen.kind, covered))
         if len(chosen[0]):
             lends = close_to(chosen, known & (seen.kind == lender), MARGIN * looks.scale)
-            lent = nearby(read, luma, lends, chosen, NEARBY * looks.scale)
+            lent = nearby(read, luma, lends, chosen, reach * looks.scale, lender == LIPS)
             drawn[chosen] = lent * (1 - LASHES * seen.at(looks.lashes, looks.faces, chosen))
     mix_in(drawn, alpha, warped, visible)
 
@@ -249,10 +250,10 @@ def close_to(places: Places, chosen: NDArray, margin: float) -> NDArray[np.bool_
     return left
 
 
-def nearby(warped: NDArray, luma: NDArray, lends: NDArray, wanted: Places, sigma: float) -> NDArray:
+def nearby(warped: NDArray, luma: NDArray, lends: NDArray, wanted: Places, sigma: float, alike: bool) -> NDArray:
     """Colours (n,3) of the wanted pixels: of those that lend theirs (h,w), the nearer the more; the unusually dark
-    (brows, lashes) or bright lend little. luma (h,w): brightness."""
-    usual = max(median(luma[lends]), 1e-3) if lends.any() else 1.0
+    (brows, lashes) or bright lend little, if not all lend `alike`. luma (h,w): brightness."""
+    usual = max(median(luma[lends]), 1e-3) if lends.any() and not alike else 0.0
     sums = np.zeros((*lends.shape, 4), np.float32)
     _lend(warped, luma, lends, np.float32(usual), sums)
     (height, width), (rows, columns) = lends.shape, wanted
@@ -264,11 +265,11 @@ def nearby(warped: NDArray, luma: NDArray, lends: NDArray, wanted: Places, sigma
 
 @numba.njit(cache=True, nogil=True)
 def _lend(warped, luma, lends, usual, sums):
-    """Into sums (h,w,4), which is 0: of the pixels that lend, colour * weight and weight."""
+    """Into sums (h,w,4), which is 0: of the pixels that lend, colour * weight and weight (1 if usual is 0)."""
     for y in range(lends.shape[0]):
         for x in range(lends.shape[1]):
             if lends[y, x]:
-                off = (luma[y, x] / usual - np.float32(1)) / np.float32(USUAL)
+                off = (luma[y, x] / usual - np.float32(1)) / np.float32(USUAL) if usual > 0 else np.float32(0)
                 weight = np.exp(-off * off)
                 for c in range(3):
                     sums[y, x, c] = warped[y, x, c] * weight
