@@ -169,7 +169,12 @@ def pairs(found: list[Picture], see: Seen, draw: MotionToControls, size: int):
     """The first picture with each of the others, both ways: the truth, and the rows of the table, (1 1 3 h w)."""
     for other in found[1:]:
         for reference, target in ((found[0], other), (other, found[0])):
-            yield carried(see(reference), target, see.body, draw, size)
+            try:
+                subject = see(reference)
+            except UserError as error:
+                print(f"{reference.name}: no portrait: {error}", flush=True)
+                continue
+            yield carried(subject, target, see.body, draw, size)
 
 
 def carried(
