@@ -14,7 +14,9 @@ The pool is a folder of one .npz per utterance (read by `motion.data.speech_clip
 | ends | p float64 | the second at which each phone ends; the last equals the length of the sound |
 | voice, language, text, speed | str, str, str, float | where it came from |
 
-With MODEL the joined Kokoro ONNX file, VOICES the folder of `*.bin` styles (float32 510 x 1 x 256 each).
+With MODEL the joined Kokoro ONNX file, VOICES the folder of `*.bin` styles (float32 510 x 1 x 256 each). With --blend
+each utterance has a voice of its own, mixed from two or three of these, and half of them say their words in random
+order: a speech encoder needs many voices and many neighbours of each sound.
 """
 
 import argparse
@@ -69,6 +71,28 @@ def plan(texts: list[tuple[str, str]], voices: list[str], rounds: int, seed: int
     return lines
 
 
+def blended(line: Line, other: str, voices: list[str], chance: random.Random) -> Line:
+    """The line with another of its language after it, by a mixture of two or three voices, named a+b."""
+    text = f"{line.text} {other}"
+    if chance.random() < 0.5:
+        words = text.translate(str.maketrans("", "", ".,!?;:")).split()
+        chance.shuffle(words)
+        text = ", ".join(" ".join(words[place : place + 6]) for place in range(0, len(words), 6)) + "."
+    names = chance.sample(voices, chance.choice((2, 2, 3)))
+    return line._replace(text=text, voice="+".join(names))
+
+
+def style_of(voice: str, styles: dict[str, np.ndarray], chance: random.Random) -> np.ndarray:
+    """The style (510, 1, 256) of a voice; of a+b a random mixture, sometimes further from the mean of all voices."""
+    names = voice.split("+")
+    if len(names) == 1:
+        return styles[voice]
+    weights = [chance.expovariate(1) for _ in names]
+    far, mean = chance.choice((1.0, 1.0, 1.25)), sum(styles.values()) / len(styles)
+    mixed = sum(weight * styles[name] for weight, name in zip(weights, names, strict=True)) / sum(weights)
+    return (mean + far * (mixed - mean)).astype(np.float32)
+
+
 def phonemes(text: str, language: str) -> str:
     """IPA from espeak-ng, in Kokoro's spelling; a clause a line becomes a comma, so that pauses stay."""
     command = ["espeak-ng", "-q", "--ipa", "-v", language, "--stdin"]
@@ -116,21 +140,24 @@ def speak(session, line: Line, style: np.ndarray, tokens: dict[str, int]) -> dic
     }
 
 
-def build(model: Path, voices: Path, out: Path, rounds: int, seed: int) -> None:
+def build(model: Path, voices: Path, out: Path, rounds: int, seed: int, blend: bool = False) -> None:
     """Write every utterance that is not there yet; the first round alone has each sentence once."""
-    styles = {path.stem: path for path in sorted(voices.glob("*.bin"))}
+    paths = sorted(voices.glob("*.bin"))
+    styles = {path.stem: np.fromfile(path, "<f4").reshape(-1, 1, 256) for path in paths}
     session, tokens = open_model(model), vocabulary(Path(__file__).with_name("speech_vocabulary.json"))
     out.mkdir(parents=True, exist_ok=True)
-    for number, line in enumerate(
-        plan(sentences(Path(__file__).with_name("speech_texts.txt")), list(styles), rounds, seed)
-    ):
+    texts = sentences(Path(__file__).with_name("speech_texts.txt"))
+    for number, line in enumerate(plan(texts, list(styles), rounds, seed)):
+        chance = random.Random(f"{seed} {number}")
+        if blend:
+            own = [text for language, text in texts if language == line.language]
+            line = blended(line, chance.choice(own), list(styles), chance)
         path = out / f"{number:04d}-{line.voice}.npz"
         if path.exists():
             continue
-        style = np.fromfile(styles[line.voice], "<f4").reshape(-1, 1, 256)
         partial = path.with_suffix(".part")
         with open(partial, "wb") as file:
-            np.savez(file, **speak(session, line, style, tokens))
+            np.savez(file, **speak(session, line, style_of(line.voice, styles, chance), tokens))
         partial.rename(path)
         print(path.name, line.text, flush=True)
 
@@ -142,8 +169,9 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder of the pool")
     parser.add_argument("--rounds", type=int, default=2, help="times each sentence is spoken")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--blend", action="store_true", help="a mixed voice for each utterance")
     given = parser.parse_args()
-    build(given.model, given.voices, given.out, given.rounds, given.seed)
+    build(given.model, given.voices, given.out, given.rounds, given.seed, given.blend)
 
 
 if __name__ == "__main__":
