@@ -88,8 +88,8 @@ def style_of(voice: str, styles: dict[str, np.ndarray], chance: random.Random) -
     if len(names) == 1:
         return styles[voice]
     weights = [chance.expovariate(1) for _ in names]
-    far, mean = chance.choice((1.0, 1.0, 1.25)), sum(styles.values()) / len(styles)
-    mixed = sum(weight * styles[name] for weight, name in zip(weights, names, strict=True)) / sum(weights)
+    far, mean = chance.choice((1.0, 1.0, 1.25)), np.mean([*styles.values()], axis=0)
+    mixed = np.average([styles[name] for name in names], axis=0, weights=weights)
     return (mean + far * (mixed - mean)).astype(np.float32)
 
 
