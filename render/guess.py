@@ -258,7 +258,7 @@ def nearby(warped: NDArray, luma: NDArray, lends: NDArray, wanted: Places, sigma
     _lend(warped, luma, lends, np.float32(usual), sums)
     (height, width), (rows, columns) = lends.shape, wanted
     total = np.zeros((len(rows), 4), np.float32)
-    for spread, share in ((sigma, 1.0), (3 * sigma, 0.02)):
+    for spread, share in ((sigma, 1.0), (3 * sigma, 0.02), (9 * sigma, 0.0004)):
         add_from(blurred(sums, spread), height, width, rows, columns, np.float32(share), total)
     return total[:, :3] / np.maximum(total[:, 3:], 1e-6)
 

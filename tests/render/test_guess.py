@@ -10,7 +10,7 @@ import torch
 from render.anatomy import EYE, LIPS, LOWER, TONGUE, UPPER, eyeballs, kinds, lid_shares, local_places, set_teeth, sunk
 from render.controls import MeshControls
 from render.eyes import LUMA, SHADE, draw_eyes
-from render.guess import add_from, close_to
+from render.guess import add_from, close_to, nearby
 from render.mouth import Inside, Tones, draw_mouth, lend_lips, mouth_photo, toothlike
 from vlogger.body.parts import PARTS
 from vlogger.body.rotation import axis_angle_to_matrix
@@ -167,3 +167,12 @@ def test_only_the_neighbourhood_lends():
     left = close_to(places, np.ones((40, 40), bool), 3.2)
     assert left[6:17, 16:31].all() and left.sum() == 11 * 15
     assert not close_to(places, np.zeros((40, 40), bool), 3).any()
+
+
+def test_a_pixel_far_from_all_that_lend_still_gets_their_colour():
+    picture, lends = np.full((80, 80, 3), 0.4, np.float32), np.zeros((80, 80), bool)
+    lends[10:20, 10:20] = True
+    places = np.array([15, 45]), np.array([25, 45])
+    for alike in (False, True):
+        lent = nearby(picture, picture @ LUMA, lends, places, 2.0, alike)
+        np.testing.assert_allclose(lent, 0.4, atol=2e-3)
