@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from superres.blend import SCALE, enlarge, has_colour
+from superres.blend import SCALE, enlarge, has_colour, unsure
 from superres.network import Sharpener
 from vlogger.diffusion.precision import autocast
 from vlogger.diffusion.sampling import Condition, sample
@@ -24,7 +24,8 @@ class DiffusionUpscale:
     `steps` calls of the network for each frame; frame by frame, so that the cutting into clips changes nothing, unless
     the network has temporal convolutions: then clip by clip. `shared` is the share of the noise's variance that all
     frames have in common (PYoCo, arXiv 2305.10474, mixed noise): at 1 what is invented does not flicker. `precision`:
-    see `vlogger.diffusion.precision`; `start`: see `going_on`.
+    see `vlogger.diffusion.precision`. `reach`: pixels of the small video around guesses and holes; farther away the
+    picture is the warped photo (None: nowhere). `start`: see `going_on`.
     """
 
     reads_maps: ClassVar[bool] = False
@@ -34,6 +35,7 @@ class DiffusionUpscale:
     steps: int = 1
     shared: float = 1.0
     precision: str = "float32"
+    reach: int | None = None
     start: int = 0
 
     def going_on(self, start: int) -> "DiffusionUpscale":
@@ -60,7 +62,14 @@ class DiffusionUpscale:
         condition = {"small": frames.float() / 255, "warped": controls.warped, "visible": has_colour(controls.visible)}
         told = self.network.prepare({name: value[None] for name, value in condition.items()})
         residual = sample(self.denoise, self.scheduler, noise[None], told, self.steps)
-        return to_uint8(255 * (told["blend"] + SCALE * residual)[0])
+        return to_uint8(255 * self.keep((told["blend"] + SCALE * residual)[0], controls, frames.shape[-1]))
+
+    def keep(self, pictures: Tensor, controls: Controls, small: int) -> Tensor:
+        """The pictures (t 3 H W), but the warped photo itself where it is known; small: pixels of the small video."""
+        if self.reach is None:
+            return pictures
+        free = unsure(controls.visible, round(self.reach * pictures.shape[-1] / small))
+        return controls.warped + free * (pictures - controls.warped)
 
     def denoise(self, noisy: Tensor, timestep: Tensor, condition: Condition) -> Tensor:
         with autocast(self.precision):

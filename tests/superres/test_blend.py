@@ -1,6 +1,6 @@
 import torch
 
-from superres.blend import blend, enlarge, known_mean, shrink
+from superres.blend import blend, enlarge, known_mean, shrink, unsure
 
 
 def pictures(seed: int, *shape: int) -> torch.Tensor:
@@ -49,3 +49,12 @@ def test_a_uniform_colour_error_next_to_the_unknown_leaves_no_edge():
     visible[..., :8] = 1
     mixed = blend(small, 0.53 * visible.expand(1, 1, 3, 16, 16), visible)
     assert (mixed[..., :, :9] - 0.5).abs().max() < 0.005
+
+
+def test_the_surroundings_of_a_guess_are_unsure():
+    visible = torch.ones(1, 1, 40, 40)
+    visible[..., 18:22, 18:22] = 0.5
+    free = unsure(visible, 3)[0, 0]
+    assert free[20, 20] == 1 and free[18, 18] == 1 and 0 < free[14, 20] < 1
+    assert free[20, 20 + 9] == 0 and free[5, 5] == 0
+    assert torch.equal(unsure(visible, 0), (visible < 1).float())

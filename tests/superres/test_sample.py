@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from diffusers import DDIMScheduler
@@ -109,3 +111,12 @@ def test_half_precision_is_nearly_the_same():
 def test_an_odd_size_is_refused():
     with pytest.raises(UserError, match="multiple"):
         sharpened(stage(), clips(1), size=40)
+
+
+def test_what_the_photo_shows_is_the_warped_photo():
+    drawn, pictures = Still(2, 32)[:], torch.rand(2, 3, 32, 32, generator=seeded(2))
+    seen = replace(drawn, visible=torch.ones(2, 1, 32, 32))
+    hidden = replace(drawn, visible=torch.zeros(2, 1, 32, 32))
+    torch.testing.assert_close(stage(reach=2).keep(pictures, seen, 16), seen.warped)
+    torch.testing.assert_close(stage(reach=2).keep(pictures, hidden, 16), pictures)
+    assert stage().keep(pictures, seen, 16) is pictures
