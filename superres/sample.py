@@ -68,7 +68,7 @@ class DiffusionUpscale:
         """The pictures (t 3 H W), but the warped photo itself where it is known; small: pixels of the small video."""
         if self.reach is None:
             return pictures
-        free = unsure(controls.visible, round(self.reach * pictures.shape[-1] / small))
+        free = unsure(controls.visible, self.reach, pictures.shape[-1] // small)
         return controls.warped + free * (pictures - controls.warped)
 
     def denoise(self, noisy: Tensor, timestep: Tensor, condition: Condition) -> Tensor:

@@ -52,9 +52,10 @@ def test_a_uniform_colour_error_next_to_the_unknown_leaves_no_edge():
 
 
 def test_the_surroundings_of_a_guess_are_unsure():
-    visible = torch.ones(1, 1, 40, 40)
-    visible[..., 18:22, 18:22] = 0.5
-    free = unsure(visible, 3)[0, 0]
-    assert free[20, 20] == 1 and free[18, 18] == 1 and 0 < free[14, 20] < 1
-    assert free[20, 20 + 9] == 0 and free[5, 5] == 0
-    assert torch.equal(unsure(visible, 0), (visible < 1).float())
+    visible = torch.ones(1, 1, 80, 80)
+    visible[..., 36:44, 36:44] = 0.5
+    free = unsure(visible, 3, 2)[0, 0]
+    assert free.shape == (80, 80)
+    assert free[38:42, 38:42].min() == 1 and free[36:44, 36:44].min() > 0.9 and 0 < free[28, 40] < 1
+    assert free[40, 60] == 0 and free[10, 10] == 0
+    assert torch.equal(unsure(torch.ones(1, 1, 8, 8), 3, 2), torch.zeros(1, 1, 8, 8))
