@@ -20,10 +20,10 @@ from hydra import compose, initialize_config_module
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.motion import POINTS, lips_of, mesh_points
+from benchmarks.motion import lips_of, mesh_points, small_body
 from motion.clips import Clip, load_clips
 from motion.judge import correlation
-from vlogger.body.smplx import Body, load_body, subset
+from vlogger.body.smplx import Body, load_body
 from vlogger.build import stage as built
 from vlogger.evaluation.liveliness import face_vertices, jitter, spread, world_rotation
 from vlogger.hear import neutral
@@ -79,7 +79,7 @@ def main() -> None:
     given = parser.parse_args()
     overrides = [one for one in given.variants if one.startswith("motion.")]
     body, clips = load_body(), load_clips(given.clips)
-    small = subset(body, body.faces[body.mp_faces[list(POINTS)]].unique())
+    small = small_body(body)
     print(f"{'':24}" + "".join(f"{name:>9}" for name in COLUMNS))
     for variant in (one for one in given.variants if one not in overrides):
         name, _, where = variant.partition("=")

@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_module
 
-from benchmarks.motion import POINTS, blinks, lips_of, mesh_points, said_at, spreads
+from benchmarks.motion import blinks, lips_of, mesh_points, said_at, small_body, spreads
 from motion.teacher import files_of
-from vlogger.body.smplx import Body, load_body, subset
+from vlogger.body.smplx import Body, load_body
 from vlogger.build import stage as built
 from vlogger.hear import neutral
 from vlogger.io_audio import load_audio
@@ -48,7 +48,7 @@ def main() -> None:
         cfg = compose("generate", given.overrides)
     body = load_body()
     stage, subject = built(cfg.motion, body), neutral(body)
-    small = subset(body, body.faces[body.mp_faces[list(POINTS)]].unique())
+    small = small_body(body)
     print(f"{'':44}" + "".join(f"{name:>9}" for name in COLUMNS))
     for path in (path for source in given.sounds for path in files_of(source)):
         print(

@@ -35,6 +35,11 @@ MOST = 10.0  # seconds of a video that are looked at
 LAGS = range(-5, 6)
 
 
+def small_body(body: Body) -> Body:
+    """As much of the body as POINTS need."""
+    return subset(body, body.faces[body.mp_faces[list(POINTS)]].unique())
+
+
 def mesh_points(body: Body, motion: Motion) -> Tensor:
     """(t, 6, 3) POINTS of the head at rest."""
     still = torch.eye(3).expand(len(motion), 55, 3, 3)
@@ -122,7 +127,7 @@ def measured(stage, body: Body, subject: Subject, video: Path, other: Path) -> d
     true = lips_of(points[:, list(POINTS)])
     sounds = [clipped(load_audio(path), len(frames) / stage.fps) for path in (video, other)]
     motion, wrong = (stage(sound, subject, generator=seeded(0)) for sound in sounds)
-    small = subset(body, body.faces[body.mp_faces[list(POINTS)]].unique())
+    small = small_body(body)
     made, shuffled = (lips_of(mesh_points(small, one))[:, : true.shape[1]] for one in (motion, wrong))
     count = min(made.shape[1], true.shape[1], shuffled.shape[1])
     made, true, shuffled = made[:, :count], true[:, :count], shuffled[:, :count]

@@ -10,20 +10,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vlogger.body.parts import PARTS
+from video_diffusion.regions import DETAILS, dilated, region
 
-OPEN = ("lips", "teeth", "tongue", "eyes")  # parts that a photo never shows as they will be
-MARGIN = 3  # pixels around what is open
+MARGIN = 3  # pixels around mouth and eyes, which a photo never shows as they will be
 SOFT = 1.0  # pixels, standard deviation of the border
 
 
 def open_where(visible: Tensor, parts: Tensor) -> Tensor:
     """visible (b t 1 h w) 1, 0.5 (a guess) or 0, one-hot parts (b t k h w) -> (b t 1 h w) from 0, known, to 1, open."""
-    moving = parts[:, :, [PARTS.index(name) for name in OPEN]].amax(dim=2, keepdim=True)
-    free = torch.cat([moving, 2 * (1 - visible).clamp(max=0.5)], dim=2).flatten(0, 1)
-    wide = F.max_pool2d(free[:, :1], 2 * MARGIN + 1, 1, MARGIN)
-    hole = F.max_pool2d(free[:, 1:], 3, 1, 1)
-    return smooth(torch.maximum(wide, hole), SOFT).clamp(0, 1).unflatten(0, visible.shape[:2])
+    moving = dilated(region(parts, DETAILS), MARGIN)
+    hole = dilated(2 * (1 - visible).clamp(max=0.5), 1)
+    return smooth(torch.maximum(moving, hole).flatten(0, 1), SOFT).clamp(0, 1).unflatten(0, visible.shape[:2])
 
 
 def mended(correction: Tensor, open_: Tensor, fine: float) -> Tensor:

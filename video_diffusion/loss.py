@@ -9,16 +9,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from video_diffusion.network import filled, known_where
+from video_diffusion.regions import DETAILS, FACE, MOUTH, dilated, region
 from vlogger.body.parts import PARTS
 from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.loss import absolute
-
-FACE = ("head", "lips", "eyes", "teeth", "tongue")
-MOUTH = ("lips", "teeth", "tongue")
-DETAILS = (*MOUTH, "eyes")
 
 
 @dataclass(frozen=True)
@@ -40,16 +36,6 @@ class Emphasis:
         details = dilated(region(condition["parts"], DETAILS), self.margin)
         wrong = (base_of(condition) - clean).abs().amax(dim=2, keepdim=True) / self.large
         return 1 + self.hole * hole + self.details * details + self.wrong * wrong.clamp(max=1)
-
-
-def region(parts: Tensor, names: tuple[str, ...]) -> Tensor:
-    """One-hot parts (b t k h w) -> (b t 1 h w), 1 where any of the named ones is seen."""
-    return parts[:, :, [PARTS.index(name) for name in names]].amax(dim=2, keepdim=True)
-
-
-def dilated(mask: Tensor, pixels: int) -> Tensor:
-    """(b t 1 h w) grown by so many pixels to each side."""
-    return F.max_pool2d(mask.flatten(0, 1), 2 * pixels + 1, 1, pixels).unflatten(0, mask.shape[:2])
 
 
 def base_of(condition: Mapping[str, Tensor]) -> Tensor:
