@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FRAME_CONTROLS = ("surface", "parts", "warped", "visible")
 REFERENCE_CONTROLS = ("photo", "photo_surface", "photo_parts")
+DROPPED = ("hints", "reference")  # what guidance leads away from: a base that is told nothing but the noise
 
 
 class Painter(Checkpoint):
@@ -37,7 +38,8 @@ class Painter(Checkpoint):
     condition: surface (b t 3 h w) in [-1, 1], parts (b t k h w) one-hot, warped (b t 3 h w) in [-1, 1] and 0 where
     unknown, visible (b t 1 h w) 1, 0.5 (a guess) or 0, photo (b 3 h w) in [-1, 1], photo_surface (b 3 h w),
     photo_parts (b k h w). Or what `prepare` makes of it once for all noise levels. h and w are multiples of
-    patch * 2 ** (levels - 1). `fine`: pixels; where the photo is known, corrections keep only what is finer (`keep`).
+    patch * 2 ** (levels - 1). In training there may be controls (b,), 0 in rows that are told nothing (`as_told`).
+    `fine`: pixels; where the photo is known, corrections keep only what is finer (`keep`).
     """
 
     @register_to_config
@@ -59,7 +61,7 @@ class Painter(Checkpoint):
 
     def forward(self, noisy: Tensor, timestep: Tensor, condition: Mapping[str, Tensor], known: int = 0) -> Tensor:
         """The first `known` frames are there for the others to see; what comes out for them is their `base`."""
-        told = condition if "hints" in condition else self.prepare(condition)
+        told = condition if "hints" in condition else as_told(self.prepare(condition), condition)
         frames, known = noisy.shape[1], 0 if self.config["temporal_decoder"] else known
         patches = unshuffled(noisy.flatten(0, 1), self.unet.patch)
         embedding = self.unet.time(timestep).repeat_interleave(frames, dim=0)
@@ -99,6 +101,20 @@ class Painter(Checkpoint):
         """Frames to either side that one call lets a frame see: one for each temporal convolution on the way."""
         levels = len(self.config["widths"])
         return levels + 1 + (levels if self.config["temporal_decoder"] else 0)
+
+
+def as_told(prepared: Mapping[str, Tensor], condition: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """What `prepare` made, without what is dropped in the rows whose "controls" (b,) are 0; their base stays.
+
+    So that guidance has something to lead away from (Ho & Salimans, arXiv 2207.12598).
+    """
+    if "controls" not in condition:
+        return prepared
+    kept = condition["controls"]
+    return {
+        name: value * kept.to(value).view(-1, *[1] * (value.ndim - 1)) if name in DROPPED else value
+        for name, value in prepared.items()
+    }
 
 
 def known_where(visible: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor, nn
 
 from video_diffusion.control import LookUp, ReferenceEncoder, later
-from video_diffusion.network import FRAME_CONTROLS, REFERENCE_CONTROLS, Painter, filled, known_where
+from video_diffusion.network import FRAME_CONTROLS, REFERENCE_CONTROLS, Painter, as_told, filled, known_where
 from video_diffusion.schedule import as_trained, ddim
 from vlogger.body.parts import PARTS
 from vlogger.checkpoint import Checkpoint
@@ -50,7 +50,7 @@ class PretrainedPainter(Checkpoint):
 
     def forward(self, noisy: Tensor, timestep: Tensor, condition: Mapping[str, Tensor], known: int = 0) -> Tensor:
         """The first `known` frames are there for the others to see; what comes out for them is their `base`."""
-        told = condition if "hints" in condition else self.prepare(condition)
+        told = condition if "hints" in condition else as_told(self.prepare(condition), condition)
         batch, frames = noisy.shape[:2]
         x, steps = noisy.flatten(0, 1), step_of(timestep, batch, noisy.device).repeat_interleave(frames)
         embedding = embedded(self.unet, steps, x)

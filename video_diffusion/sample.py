@@ -11,7 +11,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from einops import rearrange
 from torch import Tensor
 
-from video_diffusion.network import FRAME_CONTROLS, Painter, known_where, painter_in
+from video_diffusion.network import DROPPED, FRAME_CONTROLS, Painter, known_where, painter_in
 from video_diffusion.outpaint import Window, frame_noise, outpaint, windows
 from vlogger.diffusion.guidance import Guided
 from vlogger.diffusion.precision import autocast
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from video_diffusion.pretrained import PretrainedPainter
 
 EMBEDDED = Path(__file__).parent / "weights"
-DROPPED = ("hints", "reference")  # what guidance leads away from: a base that is told nothing but the noise
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import torch
 from video_diffusion.data import Augmentation, PoolTask, flipped, punched
 from video_diffusion.loss import Emphasis
 from vlogger.body.parts import PARTS
+from vlogger.diffusion.loss import drop
 from vlogger.errors import UserError
 from vlogger.pools import write_made_pool
 from vlogger.types import seeded
@@ -103,6 +104,13 @@ def test_only_pools_with_enough_frames_are_used(folder):
     assert list(task(folder, frames=5).pools) == ["clips"]
     with pytest.raises(UserError, match="6 frames"):
         task(folder, frames=6)
+
+
+def test_all_controls_are_told_until_a_training_drops_some(folder):
+    batch = task(folder, batch_size=64).batch(seeded(0))
+    assert batch.condition["controls"].tolist() == [1.0] * 64
+    dropped = drop(batch.condition, {"controls": 0.25}, seeded(1))["controls"]
+    assert set(dropped.tolist()) == {0.0, 1.0} and 4 <= (dropped == 0).sum() <= 28
 
 
 def test_share_chooses_the_pools(folder):

@@ -2,8 +2,9 @@
 
 import torch
 
-from video_diffusion.network import Painter, filled, for_clips
+from video_diffusion.network import DROPPED, Painter, filled, for_clips
 from vlogger.body.parts import PARTS
+from vlogger.diffusion.guidance import without
 
 
 def tiny(**settings) -> Painter:
@@ -100,6 +101,18 @@ def test_prepared_conditions_and_reference_features_give_the_same():
     frames = {name: told[name] for name in ("surface", "parts", "warped", "visible")}
     prepared = painter.prepare({**frames, **reference})
     assert torch.allclose(painter(noisy, timestep, prepared), painter(noisy, timestep, told), atol=1e-6)
+
+
+def test_a_row_without_controls_is_painted_as_guidance_paints_without_them():
+    """Training drops what sampling drops: the same zeros, in these rows only, over the same base."""
+    painter = randomised(tiny())
+    noisy, timestep, told = inputs(3, 2)
+    prepared = painter.prepare(told)
+    dropped = painter(noisy, timestep, {**told, "controls": torch.tensor([1.0, 0.0, 1.0])})
+    led, free = painter(noisy, timestep, prepared), painter(noisy, timestep, without(prepared, DROPPED))
+    torch.testing.assert_close(dropped[[0, 2]], led[[0, 2]])
+    torch.testing.assert_close(dropped[1], free[1])
+    assert not torch.allclose(led[1], free[1], atol=1e-3)
 
 
 def test_filling_keeps_what_is_known_and_stays_within_its_range():
