@@ -10,7 +10,7 @@ from torch import Tensor
 from motion.audio import SAMPLE_RATE
 from motion.data import ARRIVAL, interpolate
 from motion.features import MOUTH, FeatureSpace
-from motion.habits import RATE, habits, scene
+from motion.habits import MEMORY, RATE, habits, scene
 from motion.prosody import prosody
 
 JOINTS = (
@@ -59,7 +59,7 @@ class Drawing:
     def piece(self, number: int) -> Tensor:
         """(t, d) from number * SECONDS on, at RATE."""
         begin, seconds = number * SECONDS, SECONDS + BLEND
-        first = max(0, round((begin - 1) * SAMPLE_RATE))
+        first = max(0, round((begin - MEMORY - 1) * SAMPLE_RATE))
         heard = prosody(self.samples[first : round((begin + seconds + 1) * SAMPLE_RATE)])
         view = scene(heard, begin - first / SAMPLE_RATE, seconds)
         return habits(self.wide, view, self.generator)

@@ -6,9 +6,11 @@ There is no clean recording of these for training, so their motion is drawn from
   and slower up;
 - gaze: fixations of 1.6 s on average, two thirds of them on the camera, saccades of 40 ms; the eyes turn against the
   head, so that what was looked at stays looked at;
-- head: slow sways, and nods at stressed syllables (Munhall et al. 2004; Graf et al. 2002: 2-5 degrees), half as lively
-  in pauses;
-- brows: up at a third of the stresses;
+- head: changes of posture within seconds, slow sways and ordinary movements (below 1.8 Hz, and 1.8 to 3.7 Hz: Hadar
+  et al. 1983), nods at stressed syllables (Munhall et al. 2004; Graf et al. 2002: 2-5 degrees). Who talks moves the
+  head nearly all the time, who is silent hardly (Hadar: 89.9 and 12.8 % of the time), so all of it grows with how long
+  somebody has been talking: a single word leaves a calm head;
+- brows: up at a third of the stresses; they, lids, cheeks and nose also follow a slow mood;
 - arms, hands and torso: beats at stressed syllables (McNeill 1992), the stroke landing on the syllable; breathing.
 
 A motion is a table of curves by feature name (`motion.features`), radians, metres or expression units, at RATE.
@@ -26,6 +28,8 @@ from motion.features import FeatureSpace
 from motion.prosody import Prosody
 
 RATE = 50.0  # samples a second
+MEMORY = 2.5  # seconds of speech that make a speaker lively
+CALM = 0.1  # share of the head's motion that is left when nobody speaks
 BLINKS_A_MINUTE = 17.0
 IN_PAUSES, IN_SPEECH = 2.0, 0.8  # times as many blinks as on average
 REFRACTORY = 0.6  # seconds between blinks
@@ -34,22 +38,40 @@ DEGREE = torch.pi / 180
 
 @dataclass(frozen=True)
 class Scene:
-    """When: moments (t,) in seconds at RATE, how much is being said at each (t,), stressed syllables and strengths."""
+    """When: moments (t,) in seconds at RATE, how much is being said at each (t,), stressed syllables and strengths, and
+    the share of the last MEMORY seconds in which somebody spoke (t,)."""
 
     times: Tensor
     speech: Tensor
     accents: Tensor
     strength: Tensor
+    talking: Tensor
+
+    @property
+    def lively(self) -> Tensor:
+        """(t,) how large movements are: 1 for who talks on and on."""
+        return CALM + (1 - CALM) * self.talking**2
 
 
 def scene(heard: Prosody, start: float, seconds: float) -> Scene:
     """The part of a recording from `start` on; outside of it nobody speaks."""
     times = start + torch.arange(round(seconds * RATE) + 1) / RATE
-    column = (times * 100).round().long()
-    inside = (column >= 0) & (column < len(heard.speech))
-    speech = torch.where(inside, heard.speech[column.clamp(0, max(0, len(heard.speech) - 1))], 0.0)
+    speech, talking = (at(curve, times) for curve in (heard.speech, recent(heard.speech)))
     near = (heard.accents > start - 1) & (heard.accents < start + seconds + 1)
-    return Scene(times, speech, heard.accents[near], heard.strength[near])
+    return Scene(times, speech, heard.accents[near], heard.strength[near], talking)
+
+
+def at(curve: Tensor, times: Tensor) -> Tensor:
+    """A curve of 100 columns a second at moments (t,); 0 beyond its ends."""
+    column = (times * 100).round().long()
+    inside = (column >= 0) & (column < len(curve))
+    return torch.where(inside, curve[column.clamp(0, max(0, len(curve) - 1))], 0.0)
+
+
+def recent(speech: Tensor) -> Tensor:
+    """(c,) mean of the last MEMORY seconds, of 100 columns each; before the beginning nobody spoke."""
+    width = round(MEMORY * 100)
+    return F.avg_pool1d(F.pad(speech[None, None], (width - 1, 0)), width, 1)[0, 0]
 
 
 def habits(space: FeatureSpace, view: Scene, generator: torch.Generator) -> Tensor:
@@ -59,7 +81,7 @@ def habits(space: FeatureSpace, view: Scene, generator: torch.Generator) -> Tens
     shut = blinks(view, generator)
     for side in ("Left", "Right"):
         curves[f"eyeBlink{side}"] = shut
-        curves[f"eyeSquint{side}"] = 0.15 * shut
+        curves[f"eyeSquint{side}"] = curves[f"eyeSquint{side}"] + 0.15 * shut
     nothing = torch.zeros(len(view.times))
     return torch.stack([curves.get(name, nothing) for name in space.names], dim=1)
 
@@ -96,10 +118,10 @@ def blink_moments(view: Scene, generator: torch.Generator) -> list[float]:
 
 
 def blink(times: Tensor, start: float, seconds: float) -> Tensor:
-    """(t,) one blink: down in 0.3 of its time, a fifth shut, then up."""
+    """(t,) one blink: down in a quarter of its time, a third shut, then up."""
     share = (times - start) / seconds
-    down = 0.5 - 0.5 * torch.cos(torch.pi * (share / 0.3).clamp(0, 1))
-    up = 0.5 + 0.5 * torch.cos(torch.pi * ((share - 0.5) / 0.5).clamp(0, 1))
+    down = 0.5 - 0.5 * torch.cos(torch.pi * (share / 0.25).clamp(0, 1))
+    up = 0.5 + 0.5 * torch.cos(torch.pi * ((share - 0.58) / 0.42).clamp(0, 1))
     return torch.minimum(down, up)
 
 
@@ -107,43 +129,43 @@ def blinks(view: Scene, generator: torch.Generator) -> Tensor:
     """(t,) how far the lids are shut, 0 to 1."""
     shut = torch.zeros(len(view.times))
     for moment in blink_moments(view, generator):
-        seconds = min(0.4, max(0.18, 0.27 * 2.0 ** (0.4 * normal(generator))))
+        seconds = min(0.4, max(0.2, 0.29 * 2.0 ** (0.4 * normal(generator))))
         shut = torch.maximum(shut, uniform(0.88, 1.0, generator) * blink(view.times, moment, seconds))
     return shut
 
 
+# Standard deviations in degrees of pitch, yaw and roll of a lively head, and how long they last, seconds
+SWAYS = (((2.6, 4.0, 2.4), 2.6), ((2.9, 4.2, 2.0), 0.55), ((1.0, 1.15, 0.6), 0.2))
+
+
 def head(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
     """Rotations of neck and head, and the shift that goes with them."""
-    count, lively = len(view.times), 0.55 + 0.45 * smooth_speech(view.speech)
+    count, lively = len(view.times), view.lively
     pitch, yaw, roll = (
-        size * DEGREE * lively * sway(count, seconds, generator)
-        for size, seconds in ((2.8, 0.9), (4.0, 1.3), (2.1, 1.5))
+        sum(sizes[axis] * DEGREE * lively * sway(count, seconds, generator) for sizes, seconds in SWAYS)
+        for axis in range(3)
     )
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
+        eager = float(at_moment(lively, view, moment))
         if uniform(0, 1, generator) < 0.6:
-            size = strength * uniform(1.6, 4.2, generator) * DEGREE
-            pitch = (
-                pitch
-                + size * bump(view.times, moment + 0.06, 0.09)
-                - 0.35 * size * bump(view.times, moment - 0.18, 0.1)
-            )
-        if uniform(0, 1, generator) < 0.15:
-            yaw = yaw + 2.0 * DEGREE * normal(generator) * bump(view.times, moment, 0.25)
-    shift = 0.0015 * sway(count, 2.0, generator)
+            size = eager * strength * uniform(2.5, 6.5, generator) * DEGREE
+            nod = bump(view.times, moment + 0.06, 0.08) - 0.35 * bump(view.times, moment - 0.18, 0.1)
+            pitch = pitch + size * nod
+        if uniform(0, 1, generator) < 0.25:
+            yaw = yaw + eager * 3.0 * DEGREE * normal(generator) * bump(view.times, moment, 0.2)
+    shift = 0.0015 * lively * sway(count, 2.0, generator)
     curves = {
         "translation.x": 0.012 * roll + shift,
-        "translation.z": 0.03 * pitch + 0.001 * sway(count, 2.0, generator),
+        "translation.z": 0.03 * pitch + 0.001 * lively * sway(count, 2.0, generator),
     }
     for joint, share in (("neck", 0.4), ("head", 0.6)):
         curves |= {f"{joint}.{axis}": share * value for axis, value in (("x", pitch), ("y", yaw), ("z", roll))}
     return curves
 
 
-def smooth_speech(speech: Tensor) -> Tensor:
-    """(t,) the share of the last and next half second in which somebody speaks."""
-    width = int(RATE) // 2 * 2 + 1
-    padded = F.pad(speech[None, None], (width // 2, width // 2), mode="replicate")
-    return F.avg_pool1d(padded, width, 1)[0, 0]
+def at_moment(curve: Tensor, view: Scene, moment: float) -> Tensor:
+    """The value of a curve (t,) at one moment, at its ends beyond them."""
+    return curve[min(max(0, round((moment - float(view.times[0])) * RATE)), len(curve) - 1)]
 
 
 def fixations(view: Scene, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -179,18 +201,22 @@ def eyes(view: Scene, turn: Mapping[str, Tensor], generator: torch.Generator) ->
 
 
 def brows(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
-    """Up at a third of the stresses, now and then a frown."""
-    count = len(view.times)
-    up, frown = 0.04 * sway(count, 1.0, generator), 0.03 * sway(count, 1.5, generator)
+    """Up at a third of the stresses, now and then a frown; a slow mood around the eyes."""
+    count, lively = len(view.times), 0.3 + 0.7 * view.lively
+    up, frown = 0.06 * lively * sway(count, 1.0, generator), 0.05 * lively * sway(count, 1.5, generator)
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
-        chance = uniform(0, 1, generator)
+        chance, eager = uniform(0, 1, generator), float(at_moment(lively, view, moment))
         if chance < 0.33:
-            up = up + strength * uniform(0.1, 0.3, generator) * bump(view.times, moment, 0.14)
+            up = up + eager * strength * uniform(0.12, 0.38, generator) * bump(view.times, moment, 0.14)
         elif chance > 0.92:
-            frown = frown + uniform(0.1, 0.25, generator) * bump(view.times, moment, 0.25)
-    sides = ("Left", "Right")
+            frown = frown + eager * uniform(0.12, 0.3, generator) * bump(view.times, moment, 0.25)
+    mood, sides = lively * sway(count, 2.5, generator), ("Left", "Right")
     outer = {f"browOuterUp{side}": 0.8 * up for side in sides}
-    return {"browInnerUp": up, **outer, **{f"browDown{side}": frown for side in sides}}
+    pleased = {f"{unit}{side}": size * mood for unit, size in PLEASED.items() for side in sides}
+    return {"browInnerUp": up, **outer, **{f"browDown{side}": frown for side in sides}, **pleased}
+
+
+PLEASED = {"eyeSquint": 0.07, "cheekSquint": 0.07, "noseSneer": 0.04}  # how much a mood moves them
 
 
 def body(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:

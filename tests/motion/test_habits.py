@@ -6,8 +6,23 @@ import torch
 
 from motion.audio import SAMPLE_RATE
 from motion.features import MOUTH, FeatureSpace
-from motion.habits import DEGREE, RATE, Scene, blink, blinks, eyes, fixations, habits, head, scene, sway
-from motion.prosody import activity, drop_short, prosody
+from motion.habits import (
+    CALM,
+    DEGREE,
+    MEMORY,
+    RATE,
+    Scene,
+    blink,
+    blinks,
+    eyes,
+    fixations,
+    habits,
+    head,
+    recent,
+    scene,
+    sway,
+)
+from motion.prosody import Prosody, activity, drop_short, prosody
 from vlogger.types import seeded
 
 JOINTS = ("neck", "head", "left_eye", "right_eye", "spine3", "left_elbow", "right_elbow")
@@ -27,7 +42,8 @@ def talk(seconds: float = 6.0) -> torch.Tensor:
 
 def still(seconds: float, speech: float) -> Scene:
     times = torch.arange(round(seconds * RATE)) / RATE
-    return Scene(times, torch.full((len(times),), speech), torch.zeros(0), torch.zeros(0))
+    always = torch.full((len(times),), speech)
+    return Scene(times, always, torch.zeros(0), torch.zeros(0), always)
 
 
 def test_speech_is_found_and_silence_is_not():
@@ -88,7 +104,8 @@ def test_the_gaze_stays_while_the_head_turns():
 def test_heads_nod_and_hands_beat_on_the_stresses():
     times = torch.arange(round(600 * RATE)) / RATE
     accents = torch.arange(2.0, 598.0, 2.0)
-    view = Scene(times, torch.ones(len(times)), accents, torch.ones(len(accents)))
+    ones = torch.ones(len(times))
+    view = Scene(times, ones, accents, torch.ones(len(accents)), ones)
     curves = habits(SPACE, view, seeded(0))
     around = ((times - 1.0) % 2.0 * RATE).round().long()
     for name, sign in (("head.x", 1), ("right_elbow.y", 1), ("left_elbow.y", -1)):
@@ -103,3 +120,20 @@ def test_the_mouth_is_left_alone_and_chance_is_the_generator():
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert first[:, SPACE.only(MOUTH) > 0].abs().max() == 0 and first.shape == (401, SPACE.size)
     assert view.speech[:40].sum() == 0 and view.speech[60:200].mean() > 0.9
+
+
+def test_who_talks_on_is_lively_and_a_single_word_leaves_the_head_calm():
+    speech = torch.zeros(3000)
+    speech[500:550], speech[1000:2500] = 1, 1
+    view = scene(Prosody(speech, torch.zeros(0), torch.zeros(0)), 0.0, 30.0)
+    moved = torch.stack([head(view, seeded(seed))["head.y"] for seed in range(200)]).std(0)
+    word, silent, talking = (float(moved[round(second * RATE)]) for second in (5.4, 29.0, 20.0))
+    assert silent < 0.2 * talking and word < 0.35 * talking
+    assert view.talking.max() == 1 and view.lively[0] == pytest.approx(CALM)
+
+
+def test_how_much_is_said_is_what_was_said_in_the_last_seconds():
+    speech = (torch.rand(700, generator=seeded(0)) > 0.5).float()
+    width = round(MEMORY * 100)
+    twin = torch.stack([speech[max(0, k + 1 - width) : k + 1].sum() / width for k in range(len(speech))])
+    torch.testing.assert_close(recent(speech), twin)
