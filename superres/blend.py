@@ -71,10 +71,9 @@ def detail(small: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
 
 
 def unsure(visible: Tensor, reach: int, factor: int) -> Tensor:
-    """`Controls.visible` (t 1 H W) -> (t 1 H W): 1 where the photo's own colour is not known, falling to 0 over twice
-    `reach` pixels of the small video (each factor x factor large ones) around it. Elsewhere nothing can be better than
-    the warped photo."""
+    """`Controls.visible` (t 1 H W) -> (t 1 h w), small: 1 where the photo's own colour is not known, falling to 0 over
+    twice `reach` pixels of the small video (each factor x factor large ones) around it. Elsewhere nothing can be better
+    than the warped photo."""
     side, hole = 2 * reach + 1, F.max_pool2d((visible < 1).to(visible.dtype), factor)
     wide = F.max_pool2d(hole, side, 1, reach)
-    soft = F.avg_pool2d(F.pad(wide, (reach,) * 4, mode="replicate"), side, 1)
-    return F.interpolate(soft, scale_factor=factor, mode="bilinear", align_corners=False)
+    return F.avg_pool2d(F.pad(wide, (reach,) * 4, mode="replicate"), side, 1)

@@ -6,8 +6,10 @@ from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional as F
 
 from superres.blend import SCALE, enlarge, has_colour, unsure
+from superres.boxes import boxes_around
 from superres.network import Sharpener
 from vlogger.diffusion.precision import autocast
 from vlogger.diffusion.sampling import Condition, sample
@@ -58,18 +60,26 @@ class DiffusionUpscale:
             start += len(clip)
 
     def sharpen(self, frames: Tensor, controls: Controls, noise: Tensor) -> Tensor:
-        """frames (t 3 h w uint8), noise (t 3 H W) -> (t 3 H W uint8)."""
-        condition = {"small": frames.float() / 255, "warped": controls.warped, "visible": has_colour(controls.visible)}
+        """frames (t 3 h w uint8), noise (t 3 H W) -> (t 3 H W uint8): the warped photo, and what the network makes of
+        everything else."""
+        if self.reach is None:
+            return to_uint8(255 * self.picture(frames, controls.warped, controls.visible, noise))
+        cell, factor = self.network.grain, controls.warped.shape[-1] // frames.shape[-1]
+        free, result = unsure(controls.visible, self.reach, factor), to_uint8(255 * controls.warped)
+        wanted = F.max_pool2d(free.amax(0), cell // factor)[0] > 0
+        for box in boxes_around(wanted):
+            small, mask = (box.cut(values, cell // factor) for values in (frames, free))
+            warped, visible, chance = (box.cut(x, cell) for x in (controls.warped, controls.visible, noise))
+            change = enlarge(mask, factor, "linear") * (self.picture(small, warped, visible, chance) - warped)
+            box.cut(result, cell).copy_(to_uint8(255 * (warped + change)))
+        return result
+
+    def picture(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
+        """frames (t 3 h w uint8), the others (t c H W), a box of all of them -> the network's (t 3 H W)."""
+        condition = {"small": frames.float() / 255, "warped": warped, "visible": has_colour(visible)}
         told = self.network.prepare({name: value[None] for name, value in condition.items()})
         residual = sample(self.denoise, self.scheduler, noise[None], told, self.steps)
-        return to_uint8(255 * self.keep((told["blend"] + SCALE * residual)[0], controls, frames.shape[-1]))
-
-    def keep(self, pictures: Tensor, controls: Controls, small: int) -> Tensor:
-        """The pictures (t 3 H W), but the warped photo itself where it is known; small: pixels of the small video."""
-        if self.reach is None:
-            return pictures
-        free = unsure(controls.visible, self.reach, pictures.shape[-1] // small)
-        return controls.warped + free * (pictures - controls.warped)
+        return (told["blend"] + SCALE * residual)[0]
 
     def denoise(self, noisy: Tensor, timestep: Tensor, condition: Condition) -> Tensor:
         with autocast(self.precision):

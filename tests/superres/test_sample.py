@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from superres.blend import blend, has_colour
+from superres.blend import blend, enlarge, has_colour, unsure
 from superres.network import Sharpener
 from superres.sample import Bicubic, DiffusionUpscale
 from vlogger.errors import UserError
@@ -113,10 +113,67 @@ def test_an_odd_size_is_refused():
         sharpened(stage(), clips(1), size=40)
 
 
+def shown(drawn: Controls, *holes: tuple[int, int, int]) -> Controls:
+    """Controls that show the photo everywhere but in squares (top, left, side)."""
+    visible = torch.ones_like(drawn.visible)
+    for top, left, side in holes:
+        visible[..., top : top + side, left : left + side] = 0
+    return replace(drawn, visible=visible)
+
+
+def of_frames(sharpen: DiffusionUpscale, frames: torch.Tensor, controls: Controls) -> torch.Tensor:
+    """Frame by frame, as the stage does it."""
+    noise = torch.randn(1, 3, controls.warped.shape[-1], controls.warped.shape[-1], generator=seeded(0))
+    one_by_one = (sharpen.sharpen(frames[i : i + 1], controls[i : i + 1], noise) for i in range(len(frames)))
+    return torch.cat([*one_by_one])
+
+
 def test_what_the_photo_shows_is_the_warped_photo():
-    drawn, pictures = Still(2, 32)[:], torch.rand(2, 3, 32, 32, generator=seeded(2))
-    seen = replace(drawn, visible=torch.ones(2, 1, 32, 32))
-    hidden = replace(drawn, visible=torch.zeros(2, 1, 32, 32))
-    torch.testing.assert_close(stage(reach=2).keep(pictures, seen, 16), seen.warped)
-    torch.testing.assert_close(stage(reach=2).keep(pictures, hidden, 16), pictures)
-    assert stage().keep(pictures, seen, 16) is pictures
+    frames, drawn = clips(2)[0].frames, Still(2, 64)[:]
+    seen = of_frames(stage(reach=2), frames, shown(drawn))
+    assert torch.equal(seen, to_uint8(255 * drawn.warped))
+    hidden = replace(drawn, visible=torch.zeros_like(drawn.visible))
+    assert torch.equal(of_frames(stage(reach=2), frames, hidden), of_frames(stage(), frames, hidden))
+
+
+@pytest.mark.parametrize("place", [(80, 96, 10), (0, 0, 4), (250, 120, 6)])
+@pytest.mark.parametrize("small", [64, 128])
+def test_far_from_a_hole_the_warped_photo_byte_for_byte_and_near_it_something_else(place, small):
+    frames, drawn = clips(2, side=small)[0].frames, shown(Still(2, 256)[:], place)
+    made, warped = of_frames(stage(reach=3), frames, drawn), to_uint8(255 * drawn.warped)
+    top, left, side = place
+    far, wide = torch.ones(256, 256, dtype=torch.bool), 7 * 256 // small + 4
+    far[max(0, top - wide) : top + side + wide, max(0, left - wide) : left + side + wide] = False
+    assert torch.equal(made[..., far], warped[..., far])
+    assert not torch.equal(made[..., top, left], warped[..., top, left])
+
+
+def test_boxes_agree_with_the_whole_picture():
+    frames, drawn = clips(1, side=128)[0].frames, shown(Still(1, 256)[:], (60, 60, 8), (200, 190, 8))
+    boxed, noise = of_frames(stage(reach=3), frames, drawn), torch.randn(1, 3, 256, 256, generator=seeded(0))
+    free = enlarge(unsure(drawn.visible, 3, 2), 2, "linear")
+    whole = stage().picture(frames, drawn.warped, drawn.visible, noise)
+    whole = to_uint8(255 * drawn.warped.lerp(whole, free))
+    changed = (free > 0).expand_as(whole)
+    error = (boxed.int() - whole.int())[changed].abs().float()
+    assert error.mean() < 1
+    assert error.max() < 8
+
+
+def test_with_boxes_the_cutting_into_clips_does_not_change_the_bytes():
+    class Holes(Still):
+        def __init__(self, count: int, size: int):
+            super().__init__(count, size)
+            frames = (shown(self.all[i : i + 1], (40 * i, 30 * i, 9)).visible for i in range(count))
+            self.all = replace(self.all, visible=torch.cat([*frames]))
+
+    sharpen, video, controls = stage(reach=2, shared=0.5), clips(2, 3, side=128), Holes(5, 256)
+    whole = torch.cat([clip.frames for clip in sharpen([joined(video)], controls, generator=seeded(0))])
+    pieces = torch.cat([clip.frames for clip in sharpen(video, controls, generator=seeded(0))])
+    rest = torch.cat([clip.frames for clip in sharpen.going_on(2)(video[1:], controls, generator=seeded(0))])
+    assert torch.equal(whole, pieces)
+    assert torch.equal(whole[2:], rest)
+
+
+def joined(video: list[Video]) -> Video:
+    return Video(torch.cat([clip.frames for clip in video]), video[0].fps)
