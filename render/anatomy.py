@@ -27,6 +27,8 @@ _FORWARD = 0.0025  # metres that its teeth stand too far back
 _OVERBITE = 0.0015  # metres that the upper teeth reach below the upper edge of the lower ones
 _LID_THICKNESS = 0.005  # metres from the eyeball within which skin is a lid
 _BLINK = 0.002  # metres that a blink moves a lid at least
+_RIM, _RIM_SHARE = 0.0008, 0.15  # metres that lashes are high, least share of a blink at the ends of a lid's edge
+_BESIDE = 0.0025  # metres to the side within which parts of a lid lie above each other
 SINK = 0.012  # metres by which the mouth is drawn deeper: at rest its floor is closer to the chin than motions bend it
 
 
@@ -60,6 +62,20 @@ def lid_shares(body: Body) -> NDArray[np.float32]:
         above = (np.sign(template[:, 0]) == np.sign(centre[0])) & (template[:, 1] > centre[1])
         column[:] = above * moved / max(moved.max(initial=0.0, where=above), 1e-6)
     return shares
+
+
+def lid_rims(body: Body) -> NDArray[np.float32]:
+    """(V,) in [0,1]: 1 where an upper lid's lashes grow, along the whole of its edge; fades within `_RIM`."""
+    template, shares = body.v_template.numpy(), lid_shares(body)
+    rims = np.zeros(len(template), np.float32)
+    for share in shares.T:
+        lid = np.flatnonzero(share > _RIM_SHARE)
+        near = np.abs(template[lid, None, 0] - template[None, lid, 0]) < _BESIDE
+        edge = share[lid] > 0.85 * np.where(near, share[lid], 0).max(1)  # the edge goes the farthest of all beside it
+        lowest = np.where(near & edge, template[None, lid, 1], np.inf).min(1)
+        above = (template[lid, 1] - lowest) / _RIM
+        rims[lid] = edge * np.clip(2 - above, 0, 1)
+    return rims
 
 
 def sunk(body: Body) -> torch.Tensor:

@@ -23,6 +23,7 @@ from render.anatomy import (
     box_of,
     kind_is,
     kinds,
+    lid_rims,
     lid_shares,
     local_places,
 )
@@ -36,14 +37,16 @@ MARGIN = 0.03  # metres around what is drawn that may lend it colour
 NEARBY = 0.006  # metres: how far away skin lends its colour to a lid
 CLOSE = 0.002  # and lips to the dark line between them: an upper lip under a moustache stays dark
 CREASE, EDGE = (0.03, 0.10), (0.90, 1.01)  # shares of a blink (`anatomy.lid_shares`) that name parts of a lid
-PLATE = 0.02, 0.90  # between its crease and its lashes
-LASH, LASHES = 0.90, 0.6  # share of a blink at which lashes begin, and how dark they make the lid
+PLATE = 0.02  # where it begins
+LASHES = 0.8  # how dark they make the lid
 SOFT_LIDS = 0.002  # metres (standard deviation) by which a drawn lid's edges are softened
 SWELL, FAINT = 1.4, 0.02  # how much opaquer that makes it; what counts as nothing
 CLOSING = 1.25, 2.0  # times its length in the photo at which a lid begins to be drawn, and is
 USUAL = 0.3  # by how much the brightness of skin may differ from the median to lend its colour
 SEAM = 0.0015  # metres from an opened mouth within which a dark line between the photo's lips is not believed
 SEAM_DARK = 0.75  # of the lips' usual brightness
+STIRRED = 1.01  # times its length in the photo at which a lid has moved
+STEP, EDGES = 0.1, 0.8  # of brightness: a step at a lid's end that is softened; pixels (standard deviation)
 SOFT = 0.6  # pixels (standard deviation) by which drawn edges are softened
 
 
@@ -83,7 +86,7 @@ def looks_of(image: NDArray, body: Body, projected: NDArray, scale: float, face_
         kind=kind,
         local=local,
         plates=lid_plates(lids),
-        lashes=lid_edges(lids),
+        lashes=lid_rims(body)[:, None],
         lid_ends=ends,
         lid_lengths=lid_lengths(ends, projected),
         lips=np.unique(faces[kind == LIPS]),
@@ -164,14 +167,10 @@ def _between_means(points, one, other):
     return np.sqrt(x * x + y * y)
 
 
-def lid_edges(lids: NDArray) -> NDArray:
-    """(V,1) in [0,1]: 1 at the edges of the upper lids."""
-    return smoothstep((lids.max(1, keepdims=True) - LASH) / 0.06).astype(np.float32)
-
-
 def lid_plates(lids: NDArray) -> NDArray:
-    """(V,2) in [0,1]: 1 between the crease of each upper lid and its edge, which keeps its lashes."""
-    return smoothstep((lids - PLATE[0]) / 0.1) * (1 - smoothstep((lids - PLATE[1]) / 0.1))
+    """(V,2) in [0,1]: 1 below the crease of each upper lid, its edge with the lashes, too: stretched over a closed lid
+    those of the photo are splinters."""
+    return smoothstep((lids - PLATE) / 0.1)
 
 
 @dataclass(frozen=True)
@@ -203,6 +202,29 @@ def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) ->
     if box is not None:
         part = Seen(seen.kind[box], seen.face_id[box], seen.bary[box], seen.projected)
         blend_in(looks, part, alpha[box], warped[box], visible[box])
+    if stirred(looks, seen.projected):
+        soften_lids(looks, seen, warped)
+
+
+def stirred(looks: Looks, projected: NDArray) -> bool:
+    """Whether a lid is longer than in the photo."""
+    return bool((lid_lengths(looks.lid_ends, projected) > STIRRED * np.maximum(looks.lid_lengths, 1e-6)).any())
+
+
+def soften_lids(looks: Looks, seen: Seen, warped: NDArray) -> None:
+    """In place: where a lid ends, over the eye or over the other lid, the picture (h,w,3) gets edges as soft as a
+    camera's instead of the stairs of pixels that belong to one triangle each."""
+    box = box_of(seen.kind, (LID, EYE), 3)
+    if box is None:
+        return
+    picture, part = warped[box], Seen(seen.kind[box], seen.face_id[box], seen.bary[box], seen.projected)
+    square, eye, rims = np.ones((3, 3), np.uint8), part.kind == EYE, np.zeros(part.kind.shape, np.uint8)
+    lids = np.nonzero(part.kind == LID)
+    rims[lids] = part.at(looks.lashes, looks.faces, lids)[:, 0] > FAINT
+    ends = cv2.dilate(rims, square) | cv2.morphologyEx(eye.view(np.uint8), cv2.MORPH_GRADIENT, square)
+    steps = cv2.morphologyEx(picture @ eyes.LUMA, cv2.MORPH_GRADIENT, square) > STEP
+    share = np.minimum(1, 2 * cv2.GaussianBlur((ends * steps).astype(np.float32), (0, 0), SOFT))[..., None]
+    picture += share * (cv2.GaussianBlur(picture, (0, 0), EDGES) - picture)
 
 
 def blend_in(looks: Looks, seen: Seen, alpha: NDArray, warped: NDArray, visible: NDArray) -> None:

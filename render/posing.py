@@ -1,8 +1,10 @@
 """One person's body posed frame after frame: `vlogger.body.smplx.pose` and `project`, without what is always zero.
 
-Most vertices hang on one or two joints and follow no expression at all; shape is blended once.
+Most vertices hang on one or two joints and follow no expression at all; shape is blended once. Lids meet and go no
+further: a blink that would pull an upper lid over the lower one is as small as shuts the eye.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numba
@@ -16,6 +18,21 @@ from vlogger.body.smplx import Body
 from vlogger.types import Motion
 
 _PARENTS = np.array(PARENTS, np.int64)
+_LIDS = {  # MediaPipe's points of upper and lower lids, by the expression that shuts them
+    "eyeBlinkRight": ((160, 144), (159, 145), (158, 153)),
+    "eyeBlinkLeft": ((387, 373), (386, 374), (385, 380)),
+}
+OVERLAP = 0.0012  # metres by which shut lids lie over each other
+
+
+@dataclass(frozen=True)
+class Lid:
+    """One eye: `blink` the number of the expression that shuts it, `gap` metres between the lids at rest, `moves` (e,)
+    metres that each expression opens them by."""
+
+    blink: int
+    gap: float
+    moves: NDArray
 
 
 @dataclass(frozen=True)
@@ -23,7 +40,8 @@ class Puppet:
     """A body with one shape.
 
     shaped (V,3), joints (55,3) metres; movers (m,) the vertices that expressions move and moves (e,m,3) how;
-    joint_moves (e,55,3); joint (V,k), share (V,k): the joints that each vertex hangs on; posedirs as in `Body`.
+    joint_moves (e,55,3); joint (V,k), share (V,k): the joints that each vertex hangs on; posedirs as in `Body`; lids:
+    of the eyes that an expression can shut.
     """
 
     shaped: NDArray
@@ -34,6 +52,7 @@ class Puppet:
     joint: NDArray
     share: NDArray
     posedirs: Tensor | None
+    lids: tuple[Lid, ...] = ()
 
 
 def puppet_of(body: Body, betas: Tensor) -> Puppet:
@@ -55,7 +74,39 @@ def puppet_of(body: Body, betas: Tensor) -> Puppet:
         joint,
         share,
         body.posedirs,
+        tuple(lid_of(body, shaped, name, pairs) for name, pairs in _LIDS.items() if shuts(body, name, pairs)),
     )
+
+
+def shuts(body: Body, blink: str, pairs: Sequence[tuple[int, int]]) -> bool:
+    """Whether the body has this expression, and knows where the lids are."""
+    return blink in body.expression_names and bool((body.mp_faces[torch.tensor(pairs)] >= 0).all())
+
+
+def lid_of(body: Body, shaped: NDArray, blink: str, pairs: Sequence[tuple[int, int]]) -> Lid:
+    """The eye that `blink` shuts; shaped (V,3): the body at rest, upright."""
+    upper, lower = (list(points) for points in zip(*pairs, strict=True))
+    heights = np.concatenate([shaped[:, 1:2], body.exprdirs[:, 1].numpy()], axis=1)  # V 1+e
+    faces, bary = body.faces.numpy(), body.mp_bary.numpy()
+    up, down = (
+        (heights[faces[body.mp_faces.numpy()[points]]] * bary[points][..., None]).sum(1).mean(0)
+        for points in (upper, lower)
+    )
+    return Lid(body.expression_names.index(blink), float(up[0] - down[0]), (up - down)[1:].astype(np.float32))
+
+
+def meeting(lids: Sequence[Lid], weights: NDArray) -> NDArray:
+    """Expression weights (e,) with blinks that let the lids meet and go no further; other weights, and eyes that are
+    open, are left as they are."""
+    met = weights.copy()
+    for lid in lids:
+        if lid.blink >= len(weights):
+            continue
+        closing = float(lid.moves[lid.blink])
+        over = lid.gap + float(weights @ lid.moves[: len(weights)]) + OVERLAP
+        if over < 0 and closing < 0:
+            met[lid.blink] = max(min(0.0, float(weights[lid.blink])), float(weights[lid.blink]) - over / closing)
+    return met
 
 
 def points_of(puppet: Puppet, motion: Motion, intrinsics: Tensor) -> NDArray[np.float32]:
@@ -68,7 +119,7 @@ def points_of(puppet: Puppet, motion: Motion, intrinsics: Tensor) -> NDArray[np.
     points = np.empty((len(motion), *puppet.shaped.shape), np.float32)
     for frame, place in enumerate(motion.translation.numpy()):
         shaped = puppet.shaped.copy() if bent is None else puppet.shaped + bent[frame]
-        weights = motion.expression[frame].numpy().copy()
+        weights = meeting(puppet.lids, motion.expression[frame].numpy())
         shaped[puppet.movers] += _blended(weights, puppet.moves)
         joints = puppet.joints + _blended(weights, puppet.joint_moves)
         carried = _chained(rotations[frame], joints, place, _PARENTS)

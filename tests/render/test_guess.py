@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from render.anatomy import EYE, LIPS, LOWER, TONGUE, UPPER, eyeballs, kinds, lid_shares, local_places, set_teeth, sunk
+from render.anatomy import (
+    EYE,
+    LIPS,
+    LOWER,
+    TONGUE,
+    UPPER,
+    eyeballs,
+    kinds,
+    lid_rims,
+    lid_shares,
+    local_places,
+    set_teeth,
+    sunk,
+)
 from render.controls import MeshControls
 from render.eyes import LUMA, SHADE, draw_eyes
 from render.guess import add_from, close_to, nearby
@@ -53,6 +66,11 @@ def test_anatomy_is_the_same_on_both_sides(body):
     for (left, _, ids), (right, _, other) in [eyeballs(body)]:
         assert np.allclose(left * [-1, 1, 1], right, atol=1e-4) and len(ids) == len(other)
     assert abs(lid_shares(body).sum(0) @ [1, -1]) < 0.05 * lid_shares(body).sum()
+    rims, place = lid_rims(body), body.v_template.numpy()
+    for side in (-1, 1):
+        edge = place[(rims > 0.5) & (side * place[:, 0] > 0)]
+        assert np.ptp(edge[:, 0]) > 0.02, "lashes from corner to corner"
+        assert len(edge) > 20 and np.ptp(edge[:, 1]) < 0.006, "and a line"
     along = local_places(body)[body.faces[body.face_part == 4].unique().numpy(), 0]
     assert abs(along.min() + along.max()) < 1e-4 and 0.05 < along.max() < 0.09
     assert (sunk(body) > 0).any() and sunk(body)[body.faces[torch.from_numpy(kinds(body) == LIPS)]].max() == 0

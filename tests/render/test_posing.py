@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from render.posing import points_of, puppet_of
+from render.posing import meeting, points_of, puppet_of
 from vlogger.body.rotation import axis_angle_to_matrix
 from vlogger.body.smplx import pose
 from vlogger.framing import project
@@ -21,6 +21,7 @@ def wild(body) -> Motion:
     generator = torch.Generator().manual_seed(0)
     rotations = axis_angle_to_matrix(0.4 * torch.randn(3, 55, 3, generator=generator))
     expression = torch.rand(3, len(body.expression_names), generator=generator)
+    expression[:, [body.expression_names.index(f"eyeBlink{side}") for side in ("Left", "Right")]] = 0.0
     place = torch.tensor([0.1, -0.2, -1.5]) + 0.1 * torch.randn(3, 3, generator=generator)
     return Motion(rotations, expression, place, 25.0)
 
@@ -49,3 +50,38 @@ def test_fewer_expressions_and_pose_correctives_count(body, wild):
 def test_windows_change_no_bit(body, wild):
     puppet = puppet_of(body, torch.zeros(10))
     assert np.array_equal(points_of(puppet, wild, CAMERA)[1:2], points_of(puppet, wild[1:2], CAMERA))
+
+
+def lid_gap(body, puppet, expression) -> np.ndarray:
+    """(t, 2) pixels between upper and lower lid of a head that looks into the camera, right and left eye."""
+    place = torch.tensor([[0, 0, -1.5]]).repeat(len(expression), 1)
+    still = Motion(torch.eye(3).repeat(len(expression), 55, 1, 1), expression, place, 25.0)
+    points = points_of(puppet, still, CAMERA)
+    corners = body.faces[body.mp_faces[[159, 386, 145, 374]]].numpy()
+    heights = (points[:, corners, 1] * body.mp_bary[[159, 386, 145, 374]].numpy()).sum(-1)
+    return heights[:, 2:] - heights[:, :2]
+
+
+def test_lids_meet_and_go_no_further(body):
+    """Narrowed and wide eyes, blinks of any size: once the lids touch nothing changes any more."""
+    sides = [body.expression_names.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+    for name in ("eyeSquint", "eyeWide", ""):
+        expression = torch.zeros(21, len(body.expression_names))
+        if name:
+            expression[:, [body.expression_names.index(f"{name}{side}") for side in ("Left", "Right")]] = 0.8
+        expression[:, sides] = torch.linspace(0, 1.5, 21)[:, None]
+        gap = lid_gap(body, puppet_of(body, torch.zeros(2)), expression)
+        assert gap[0].min() > 0.3 and (np.diff(gap, axis=0) < 1e-3).all(), "a blink only closes"
+        assert abs(gap[-1]).max() < 0.15 * gap[0].min(), "shut, and not crossed"
+        assert abs(gap[-1] - gap[-4]).max() < 1e-3
+
+
+def test_lids_that_do_not_touch_are_left_alone(body):
+    expression = torch.zeros(2, len(body.expression_names))
+    expression[:, body.expression_names.index("eyeBlinkLeft")] = 0.3
+    puppet = puppet_of(body, torch.zeros(2))
+    assert len(puppet.lids) == 2
+    for row in expression.numpy():
+        assert np.array_equal(meeting(puppet.lids, row), row)
+    nobody = replace(puppet, lids=())
+    assert np.array_equal(lid_gap(body, puppet, expression), lid_gap(body, nobody, expression))
