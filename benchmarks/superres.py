@@ -19,7 +19,7 @@ Wan et al., arXiv 2311.12770. For twice the size its picture is shrunk.
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import process_time
@@ -127,7 +127,7 @@ def sharpened(stage: DiffusionUpscale) -> Way:
 
     def sharpen(one: Example) -> Tensor:
         noise = torch.randn(one.truth.shape, generator=seeded(0))
-        return stage.sharpen(one.small, one.controls, noise).float() / 255
+        return stage.sharpen(one.small, one.controls.warped, one.controls.visible, noise).float() / 255
 
     return sharpen
 
@@ -231,7 +231,7 @@ def measure(task: SharpenTask, source: Source, ways: dict[str, Way], judge: dict
         save(options.picture.with_stem(f"{options.picture.stem}_{source.pool.folder.name}_{source.size}"), shown[:4])
 
 
-def print_table(table: dict[str, dict[str, list[float]]], seconds: dict[str, float]) -> None:
+def print_table(table: Mapping[str, Mapping[str, list[float]]], seconds: Mapping[str, float]) -> None:
     """Means over pictures, each method a row."""
     regions = [name.removesuffix(" PSNR") for name in next(iter(table.values())) if name.endswith(" PSNR")]
     print("\n| |" + "".join(f" {name} |" for name in regions) + " distance | s a frame |")

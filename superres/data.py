@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from superres.blend import SCALE, blend, enlarge, has_colour, shrink
 from superres.degrade import Degradation
+from superres.moving import Wandering
 from vlogger.body.parts import PARTS
 from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.sampling import sample
@@ -42,6 +43,7 @@ class SharpenTask:
 
     `folder` is a pool or holds pools; one of 512 pixels also teaches 256. `small`: the painter's size; `crop`: the side
     of a crop at the large size, a multiple of 8 small pixels. A share `held_out` of the persons is only validated on.
+    `frames` of a clip; a pool of stills gives so many by `wander`, or single ones without.
     """
 
     def __init__(
@@ -54,9 +56,10 @@ class SharpenTask:
         frames: int = 1,
         held_out: float = 0.05,
         degradation: Degradation = AS_PAINTED,
+        wander: Wandering | None = None,
     ):
         self.small, self.crop, self.batch_size, self.frames = small, crop, batch_size, frames
-        self.degradation = degradation
+        self.degradation, self.wander = degradation, wander
         found = {size: sources(folder, size, held_out) for size in sizes}
         self.sources = {size: of_size for size, of_size in found.items() if of_size}
         if not self.sources:
@@ -66,15 +69,25 @@ class SharpenTask:
 
     def batch(self, generator: Generator) -> Batch:
         source = self.choose(generator)
-        crops = read(source, self.places(source, self.batch_size, self.crop, generator, held_out=False))
+        crops = self.clips(
+            source, self.places(source, self.batch_size, self.crop, generator, held_out=False), generator
+        )
         return self.teach(jittered(flipped(crops, generator), generator), source.size // self.small, generator)
 
     def validation(self) -> list[Batch]:
         """Always the same larger crops of the people held out: three batches of four for each source."""
         generator, side = torch.Generator().manual_seed(0), 2 * self.crop
         chosen = [source for of_size in self.sources.values() for source in of_size for _ in range(3)]
-        cut = [read(s, self.places(s, 4, min(side, s.size), generator, held_out=True)) for s in chosen]
+        places = [self.places(s, 4, min(side, s.size), generator, held_out=True) for s in chosen]
+        cut = [self.clips(s, where, generator) for s, where in zip(chosen, places, strict=True)]
         return [self.teach(crops, s.size // self.small, generator) for s, crops in zip(chosen, cut, strict=True)]
+
+    def clips(self, source: Source, places: list["Place"], generator: Generator) -> Crop:
+        """The crops; those of stills are set in motion, if clips are wanted."""
+        crops = read(source, places)
+        if self.wander is None or crops["target"].shape[1] == self.frames:
+            return crops
+        return self.wander(crops, self.frames, generator)
 
     def choose(self, generator: Generator) -> Source:
         """A size, then a pool that has it."""

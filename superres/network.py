@@ -113,3 +113,16 @@ def from_pretrained(folder: str | Path | None = None) -> Sharpener:
         )
     network = Sharpener.from_pretrained(folder or WEIGHTS)
     return network.eval().requires_grad_(False)
+
+
+def for_clips(weights: str | Path | None = None) -> Sharpener:
+    """A folder's sharpener of single frames (None: the package's) with temporal convolutions, which are 0 and learn.
+
+    All else is frozen, as in the painter's second training (VLOGGER 3.2).
+    """
+    single = from_pretrained(weights)
+    network = Sharpener(**{**single.config, "temporal": True})
+    network.load_state_dict({**network.state_dict(), **single.state_dict()})
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(".temporal." in name)
+    return network.train()

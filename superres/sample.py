@@ -1,7 +1,7 @@
 """Sharpen: the small video at the size of its controls, with the detail that the photo has (VLOGGER 3.2, cascade)."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -10,24 +10,25 @@ from torch.nn import functional as F
 
 from superres.blend import SCALE, enlarge, has_colour, unsure
 from superres.boxes import boxes_around
+from superres.groups import in_groups
 from superres.network import Sharpener
 from vlogger.diffusion.precision import autocast
 from vlogger.diffusion.sampling import Condition, sample
 from vlogger.errors import UserError
 from vlogger.pixels import to_uint8
 from vlogger.stages import ControlSequence
-from vlogger.types import Controls, Video
+from vlogger.types import Video
 
 
 @dataclass(frozen=True)
 class DiffusionUpscale:
     """The stage: blend, diffuse the residual, add.
 
-    `steps` calls of the network for each frame; frame by frame, so that the cutting into clips changes nothing, unless
-    the network has temporal convolutions: then clip by clip. `shared` is the share of the noise's variance that all
-    frames have in common (PYoCo, arXiv 2305.10474, mixed noise): at 1 what is invented does not flicker. `precision`:
-    see `vlogger.diffusion.precision`. `reach`: pixels of the small video around guesses and holes; farther away the
-    picture is the warped photo (None: nowhere). `start`: see `going_on`.
+    `steps` calls of the network for each frame; frame by frame, or, if the network has temporal convolutions, in groups
+    of `group` frames with `context` frames before them (`in_groups`). `shared` is the share of the noise's variance
+    that all frames have in common (PYoCo, arXiv 2305.10474, mixed noise): at 1 what is invented does not flicker.
+    `precision`: see `vlogger.diffusion.precision`. `reach`: pixels of the small video around guesses and holes; farther
+    away the picture is the warped photo (None: nowhere). `start`, `painted`: see `going_on`.
     """
 
     reads_maps: ClassVar[bool] = False
@@ -38,40 +39,47 @@ class DiffusionUpscale:
     shared: float = 1.0
     precision: str = "float32"
     reach: int | None = None
+    group: int = 8
+    context: int = 2
     start: int = 0
+    painted: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.uint8))
 
-    def going_on(self, start: int) -> "DiffusionUpscale":
-        """The same stage for a video whose first clip begins with frame `start`."""
-        return replace(self, start=start)
+    def going_on(self, start: int, painted: Tensor) -> "DiffusionUpscale":
+        """The same stage for a video whose first clip begins with frame `start`; `painted` (n 3 h w uint8): the small
+        frames before it, as many as a group and its context have."""
+        return replace(self, start=start, painted=painted)
 
     @torch.inference_mode()
     def __call__(self, video: Iterable[Video], controls: ControlSequence, *, generator: Generator) -> Iterator[Video]:
         noise = FrameNoise.drawn(controls.size, self.shared, generator)
-        start = self.start
-        for clip in video:
-            check_size(clip, controls.size, self.network.grain)
-            told = controls[start : start + len(clip)]
-            reach = len(clip) if self.network.temporal else 1
-            pieces = [
-                self.sharpen(clip.frames[i : i + reach], told[i : i + reach], noise(start + i, reach))
-                for i in range(0, len(clip), reach)
+        group, context = (self.group, self.context) if self.network.temporal else (1, 0)
+        for piece in in_groups(
+            self.checked(video, controls.size), controls, (group, context), self.start, self.painted
+        ):
+            windows = [
+                self.sharpen(*frames, noise(first, len(frames[0])))[new:] for first, new, frames in piece.windows
             ]
-            yield Video(torch.cat(pieces), clip.fps)
-            start += len(clip)
+            yield Video(torch.cat(windows)[piece.skipped :], piece.fps)
 
-    def sharpen(self, frames: Tensor, controls: Controls, noise: Tensor) -> Tensor:
-        """frames (t 3 h w uint8), noise (t 3 H W) -> (t 3 H W uint8): the warped photo, and what the network makes of
-        everything else."""
+    def checked(self, video: Iterable[Video], size: int) -> Iterator[Video]:
+        """The clips, if they can be brought to that size."""
+        for clip in video:
+            check_size(clip, size, self.network.grain)
+            yield clip
+
+    def sharpen(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
+        """frames (t 3 h w uint8); warped, visible and noise (t c H W) -> (t 3 H W uint8): the warped photo, and what
+        the network makes of everything else."""
         if self.reach is None:
-            return to_uint8(255 * self.picture(frames, controls.warped, controls.visible, noise))
-        cell, factor = self.network.grain, controls.warped.shape[-1] // frames.shape[-1]
-        free, result = unsure(controls.visible, self.reach, factor), to_uint8(255 * controls.warped)
+            return to_uint8(255 * self.picture(frames, warped, visible, noise))
+        cell, factor = self.network.grain, warped.shape[-1] // frames.shape[-1]
+        free, result = unsure(visible, self.reach, factor), to_uint8(255 * warped)
         wanted = F.max_pool2d(free.amax(0), cell // factor)[0] > 0
         for box in boxes_around(wanted):
             small, mask = (box.cut(values, cell // factor) for values in (frames, free))
-            warped, visible, chance = (box.cut(x, cell) for x in (controls.warped, controls.visible, noise))
-            change = enlarge(mask, factor, "linear") * (self.picture(small, warped, visible, chance) - warped)
-            box.cut(result, cell).copy_(to_uint8(255 * (warped + change)))
+            photo, seen, chance = (box.cut(values, cell) for values in (warped, visible, noise))
+            change = enlarge(mask, factor, "linear") * (self.picture(small, photo, seen, chance) - photo)
+            box.cut(result, cell).copy_(to_uint8(255 * (photo + change)))
         return result
 
     def picture(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
@@ -92,7 +100,7 @@ class Bicubic:
 
     reads_maps: ClassVar[bool] = False
 
-    def going_on(self, start: int) -> "Bicubic":
+    def going_on(self, start: int, painted: Tensor) -> "Bicubic":
         return self
 
     def __call__(self, video: Iterable[Video], controls: ControlSequence, *, generator: Generator) -> Iterator[Video]:

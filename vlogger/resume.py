@@ -31,7 +31,7 @@ from vlogger.stages import ControlSequence, ControlsToVideo, Upscale
 from vlogger.types import Video
 
 SEGMENT = 240  # frames; of its own accord x264 would begin anew after 250
-TAIL = 32  # frames of the painter that are kept: more than a window looks back
+TAIL = 32  # frames of the painter that are kept: more than a window of it, or a group of the sharpener, looks back
 POINT = "point.npz"
 log = logging.getLogger(__name__)
 
@@ -45,9 +45,9 @@ class PaintsOn(Protocol):
 
 @runtime_checkable
 class SharpensOn(Protocol):
-    """A sharpener for a video whose first clip begins with frame `start`."""
+    """A sharpener for a video whose first clip begins with frame `start`, after the small frames `painted`."""
 
-    def going_on(self, start: int) -> Upscale: ...
+    def going_on(self, start: int, painted: Tensor) -> Upscale: ...
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,8 @@ def going_on(vlogger: Vlogger, point: Point) -> tuple[Vlogger, Point]:
     video, superres = vlogger.video, vlogger.superres
     if not (point.start and isinstance(video, PaintsOn) and isinstance(superres, SharpensOn)):
         return vlogger, Point(point.segments)
-    stages = {"video": video.going_on(point.start, point.painted), "superres": superres.going_on(point.start)}
+    before = (point.start, point.painted)
+    stages = {"video": video.going_on(*before), "superres": superres.going_on(*before)}
     return replace(vlogger, **stages), point
 
 

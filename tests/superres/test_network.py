@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from superres.blend import SCALE, blend
-from superres.network import Sharpener, from_pretrained
+from superres.network import Sharpener, for_clips, from_pretrained
 from vlogger.errors import UserError
 
 TINY = {"widths": (16, 16), "depths": (1, 1), "embedding": 16}
@@ -66,3 +66,14 @@ def test_saved_and_read_back_it_is_the_same(tmp_path):
 def test_a_folder_without_weights_is_named(tmp_path):
     with pytest.raises(UserError, match=tmp_path.name):
         from_pretrained(tmp_path)
+
+
+def test_made_for_clips_it_is_the_same_network_and_only_time_learns(tmp_path):
+    tiny().save_pretrained(tmp_path)
+    single, clips, told = from_pretrained(tmp_path), for_clips(tmp_path), condition(1, 3, 16, 32)
+    noisy = torch.randn(1, 3, 3, 32, 32)
+    first, second = (made(noisy, torch.tensor([3]), told) for made in (single, clips))
+    assert torch.allclose(first, second, atol=1e-5)
+    learning = {name for name, parameter in clips.named_parameters() if parameter.requires_grad}
+    assert learning
+    assert all(".temporal." in name for name in learning)

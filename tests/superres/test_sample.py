@@ -77,13 +77,44 @@ def test_the_cutting_into_clips_does_not_change_the_bytes(shared):
     assert torch.equal(whole, sharpened(stage(shared=shared), clips(2, 3)))
 
 
-def test_a_temporal_network_sees_the_clip():
+def in_time(**settings) -> DiffusionUpscale:
+    """The stage with a network whose temporal convolutions do much."""
     temporal = network(temporal=True)
     for name, parameter in temporal.named_parameters():
         if "temporal" in name or "conv2" in name:
             torch.nn.init.normal_(parameter, std=0.5)
-    sharpen = stage(network=temporal)
-    assert not torch.equal(sharpened(sharpen, clips(4)), sharpened(sharpen, clips(2, 2)))
+    return stage(network=temporal, shared=0.5, **settings)
+
+
+def test_a_temporal_network_sees_its_group_and_what_came_before_but_nothing_later():
+    sharpen, video = in_time(group=4, context=2), clips(12)
+    before, seen = sharpened(sharpen, video), torch.zeros(12, 12, dtype=torch.bool)
+    for told in range(12):
+        frames = video[0].frames.clone()
+        frames[told] = 255 - frames[told]
+        changed = sharpened(sharpen, [Video(frames, 25.0)]) != before
+        seen[told] = changed.flatten(1).any(1)
+    number = torch.arange(12)
+    near = (number[:, None] - number).abs() <= 1  # this network has a single temporal convolution, of three frames
+    assert torch.equal(seen, near & (number[:, None] // 4 <= number // 4))
+
+
+@pytest.mark.parametrize("lengths", [(4, 4, 3), (1, 6, 4), (5, 6), (3, 1, 1, 1, 5)])
+def test_groups_do_not_depend_on_the_cutting_nor_on_where_the_stage_goes_on(lengths):
+    sharpen, controls, video = in_time(group=4, context=2), Still(11, 32), clips(*lengths)
+    small = joined(video).frames
+    whole = sharpened(sharpen, clips(11))
+    assert torch.equal(whole, torch.cat([clip.frames for clip in sharpen(video, controls, generator=seeded(0))]))
+    for count in range(1, len(lengths)):
+        start = sum(lengths[:count])
+        later = sharpen.going_on(start, small[max(0, start - 9) : start])
+        rest = torch.cat([clip.frames for clip in later(video[count:], controls, generator=seeded(0))])
+        assert torch.equal(rest, whole[start:])
+
+
+def test_clips_that_end_with_groups_keep_their_lengths():
+    made = in_time(group=4, context=2)(clips(8, 4, 4, 1), Still(17, 32), generator=seeded(0))
+    assert [len(clip) for clip in made] == [8, 4, 4, 1]
 
 
 def test_new_weights_give_the_blend():
@@ -99,7 +130,7 @@ def test_new_weights_give_the_blend():
 def test_a_stage_that_goes_on_makes_the_same_bytes(shared):
     sharpen, video, controls = stage(shared=shared), clips(3, 2, 2), Still(7, 32)
     whole = torch.cat([clip.frames for clip in sharpen(video, controls, generator=seeded(0))])
-    rest = sharpen.going_on(3)(video[1:], controls, generator=seeded(0))
+    rest = sharpen.going_on(3, joined(video[:1]).frames)(video[1:], controls, generator=seeded(0))
     assert torch.equal(torch.cat([clip.frames for clip in rest]), whole[3:])
 
 
@@ -124,8 +155,8 @@ def shown(drawn: Controls, *holes: tuple[int, int, int]) -> Controls:
 def of_frames(sharpen: DiffusionUpscale, frames: torch.Tensor, controls: Controls) -> torch.Tensor:
     """Frame by frame, as the stage does it."""
     noise = torch.randn(1, 3, controls.warped.shape[-1], controls.warped.shape[-1], generator=seeded(0))
-    one_by_one = (sharpen.sharpen(frames[i : i + 1], controls[i : i + 1], noise) for i in range(len(frames)))
-    return torch.cat([*one_by_one])
+    told = zip(frames.split(1), controls.warped.split(1), controls.visible.split(1), strict=True)
+    return torch.cat([sharpen.sharpen(*frame, noise) for frame in told])
 
 
 def test_what_the_photo_shows_is_the_warped_photo():
@@ -170,7 +201,9 @@ def test_with_boxes_the_cutting_into_clips_does_not_change_the_bytes():
     sharpen, video, controls = stage(reach=2, shared=0.5), clips(2, 3, side=128), Holes(5, 256)
     whole = torch.cat([clip.frames for clip in sharpen([joined(video)], controls, generator=seeded(0))])
     pieces = torch.cat([clip.frames for clip in sharpen(video, controls, generator=seeded(0))])
-    rest = torch.cat([clip.frames for clip in sharpen.going_on(2)(video[1:], controls, generator=seeded(0))])
+    rest = torch.cat(
+        [clip.frames for clip in sharpen.going_on(2, video[0].frames)(video[1:], controls, generator=seeded(0))]
+    )
     assert torch.equal(whole, pieces)
     assert torch.equal(whole[2:], rest)
 
