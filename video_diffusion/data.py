@@ -148,7 +148,7 @@ class PoolTask:
         if unknown:
             raise UserError(f"There is no pool named {sorted(unknown)[0]}; there are {', '.join(self.pools)}.")
         sizes = {name: len(rows) for name, rows in self.training_rows.items()}
-        return torch.tensor([share.get(name, size**0.5) * (size > 0) for name, size in sizes.items()])
+        return torch.tensor([float(share.get(name, size**0.5)) * (size > 0) for name, size in sizes.items()])
 
     def batch(self, generator: torch.Generator) -> Batch:
         names = list(self.pools)

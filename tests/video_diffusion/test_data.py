@@ -114,7 +114,8 @@ def test_all_controls_are_told_until_a_training_drops_some(folder):
 
 
 def test_share_chooses_the_pools(folder):
-    only = task(folder, share={"clips": 1.0, "stills": 0.0})
+    only = task(folder, share={"clips": 1, "stills": 0})
     assert only.chances.tolist() == [1.0, 0.0]
+    assert torch.equal(only.batch(seeded(0)).clean, task(folder / "clips").batch(seeded(0)).clean)
     with pytest.raises(UserError, match="no pool named nobody"):
         task(folder, share={"nobody": 1.0})
