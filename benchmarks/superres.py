@@ -1,10 +1,12 @@
 """How good is the sharpener? Bicubic, SPAN, bare warp, blend and sharpened, on the people that a pool holds out.
 
     python -m benchmarks.superres POOLS [--network FOLDER] [--held-out 0.05] [--samples 24] [--steps 1] [--clean]
-        [--span FOLDER] [--perceptual mobilenet_v2-b0353104.pth] [--picture OUT.png]
+        [--painted] [--span FOLDER] [--perceptual mobilenet_v2-b0353104.pth] [--picture OUT.png]
 
 POOLS is a pool of 256 or 512 pixels, or a folder of pools; the small video is the truth made small with a painter's
-faults (`superres.degrade`), or, with --clean, without; of clips the frames one by one.
+faults (`superres.degrade`), or, with --clean, without; of clips the frames one by one. With --painted the small video
+is what the painter makes of the sample's controls, as in `vlogger.generate`: where the tracked body is not where the
+person truly was, the warp and what is painted err alike, which the shrunken truth does not.
 
 Rows: bicubic and SPAN enlarge the small video alone; "warp" is the warped photo, bicubic in its holes; "blend" is what
 the network starts from; "everywhere" is the network's picture (superres.reach=null); "ours" is the stage as it is
@@ -31,11 +33,13 @@ from hydra.utils import instantiate
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from benchmarks.pool_clip import PoolClip
 from superres.blend import blend, enlarge, factor_of, has_colour, shrink, unsure
 from superres.data import AS_PAINTED, Place, SharpenTask, Source, read
 from superres.degrade import Degradation
 from superres.loss import decibels
 from superres.sample import DiffusionUpscale
+from video_diffusion.sample import DiffusionPainter
 from vlogger.body.parts import PARTS
 from vlogger.errors import UserError
 from vlogger.evaluation.perceptual import load_mobilenet, mobilenet_distance
@@ -86,6 +90,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=24)
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--clean", action="store_true")
+    parser.add_argument("--painted", action="store_true", help="the small video is painted")
     parser.add_argument("--span", type=Path, help=f"folder with {SPAN}.param and {SPAN}.bin")
     parser.add_argument("--perceptual", type=Path, help="torchvision's MobileNetV2 (mobilenet_v2-b0353104.pth)")
     parser.add_argument("--picture", type=Path, help="a PNG of the first pictures of each pool: the face, all rows")
@@ -97,6 +102,12 @@ def stage_of(folder: str | None, steps: int) -> DiffusionUpscale:
     settings = ["+superres=default", f"superres.network.folder={folder or 'null'}", f"superres.steps={steps}"]
     with initialize_config_module("conf", version_base="1.3"):
         return instantiate(compose(overrides=settings).superres, _convert_="all")
+
+
+def painter() -> DiffusionPainter:
+    """The stage of conf/video/default.yaml."""
+    with initialize_config_module("conf", version_base="1.3"):
+        return instantiate(compose(overrides=["+video=default"]).video, _convert_="all")
 
 
 def ways_of(stage: DiffusionUpscale, span: Path | None) -> dict[str, Way]:
@@ -158,17 +169,24 @@ def perceptual(file: Path) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
     return {"MobileNet": lambda made, truth: mobilenet_distance(network, made, truth)}
 
 
-def example(task: SharpenTask, source: Source, index: int, frame: int) -> Example:
-    """A frame of a sample, as the painter would hand it over."""
+def painted(task: SharpenTask, source: Source, index: int) -> Tensor:
+    """What the painter makes of a sample (t 3 h w uint8)."""
+    clips = painter()(PoolClip(source.pool, index, task.small), generator=seeded(index))
+    return torch.cat([clip.frames for clip in clips])
+
+
+def example(task: SharpenTask, source: Source, index: int, frame: int, made: Tensor | None = None) -> Example:
+    """A frame of a sample, as the painter would hand it over, or as it did: `made` (t 3 h w uint8)."""
     place = Place(index, frame, 1, 0, 0, source.size)
     crops = read(source, [place])
-    small = task.teach(crops, source.size // task.small, seeded(1000 * index + frame)).condition["small"]
+    faulty = task.teach(crops, source.size // task.small, seeded(1000 * index + frame)).condition["small"]
+    small = to_uint8(255 * faulty[0]) if made is None else made[frame : frame + 1]
     controls = controls_of(crops["warped"][0], known_of(source, place, crops["visible"][0]))
     parts = torch.from_numpy(source.pool.parts[index, frame, :: source.shrink, :: source.shrink].copy())
     seen = {"full": torch.ones_like(parts, dtype=torch.bool), "face": among(parts, FACE), "mouth": among(parts, MOUTH)}
     factor = source.size // task.small
     seen["unsure"] = enlarge(unsure(controls.visible, 3, factor), factor, "linear")[0, 0] > 0
-    return Example(crops["target"][0], to_uint8(255 * small[0]), controls, seen)
+    return Example(crops["target"][0], small, controls, seen)
 
 
 def among(parts: Tensor, names: tuple[str, ...]) -> Tensor:
@@ -214,8 +232,9 @@ def measure(task: SharpenTask, source: Source, ways: dict[str, Way], judge: dict
     table, seconds, shown = defaultdict(lambda: defaultdict(list)), defaultdict(float), []
     places = [(i, t) for i in source.samples(held_out=True).tolist() for t in range(source.pool.frames)]
     places = places[:: max(1, len(places) // options.samples)][: options.samples]
+    hand = {index: painted(task, source, index) for index, _ in places} if options.painted else {}
     for index, frame in places:
-        one = example(task, source, index, frame)
+        one = example(task, source, index, frame, hand.get(index))
         made = {}
         for name, way in ways.items():
             start = process_time()
