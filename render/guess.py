@@ -221,7 +221,7 @@ def soften_lids(looks: Looks, seen: Seen, warped: NDArray) -> None:
     square, eye, rims = np.ones((3, 3), np.uint8), part.kind == EYE, np.zeros(part.kind.shape, np.uint8)
     lids = np.nonzero(part.kind == LID)
     rims[lids] = part.at(looks.lashes, looks.faces, lids)[:, 0] > FAINT
-    ends = cv2.dilate(rims, square) | cv2.morphologyEx(eye.view(np.uint8), cv2.MORPH_GRADIENT, square)
+    ends = np.maximum(cv2.dilate(rims, square), cv2.morphologyEx(eye.view(np.uint8), cv2.MORPH_GRADIENT, square))
     steps = cv2.morphologyEx(picture @ eyes.LUMA, cv2.MORPH_GRADIENT, square) > STEP
     share = np.minimum(1, 2 * cv2.GaussianBlur((ends * steps).astype(np.float32), (0, 0), SOFT))[..., None]
     picture += share * (cv2.GaussianBlur(picture, (0, 0), EDGES) - picture)
