@@ -39,7 +39,8 @@ class Painter(Checkpoint):
     unknown, visible (b t 1 h w) 1, 0.5 (a guess) or 0, photo (b 3 h w) in [-1, 1], photo_surface (b 3 h w),
     photo_parts (b k h w). Or what `prepare` makes of it once for all noise levels. h and w are multiples of
     patch * 2 ** (levels - 1). In training there may be controls (b,), 0 in rows that are told nothing (`as_told`).
-    `fine`: pixels; where the photo is known, corrections keep only what is finer (`keep`).
+    `fine`: pixels; where the photo is known, corrections keep only what is finer (`keep`). `temporal`: false paints
+    each frame alone, as the training on single frames does, for weights whose temporal layers have not learned since.
     """
 
     @register_to_config
@@ -51,6 +52,7 @@ class Painter(Checkpoint):
         parts: int = len(PARTS),
         temporal_decoder: bool = False,
         fine: float = 0.0,
+        temporal: bool = True,
     ):
         super().__init__()
         self.unet = FrameUNet(widths, embedding, patch, temporal_decoder)
@@ -62,6 +64,23 @@ class Painter(Checkpoint):
     def forward(self, noisy: Tensor, timestep: Tensor, condition: Mapping[str, Tensor], known: int = 0) -> Tensor:
         """The first `known` frames are there for the others to see; what comes out for them is their `base`."""
         told = condition if "hints" in condition else as_told(self.prepare(condition), condition)
+        if self.reach > 0:
+            return self.together(noisy, timestep, told, known)
+        painted = self.alone(noisy[:, known:], timestep, {name: told[name][:, known:] for name in PER_FRAME}, told)
+        return torch.cat([told["base"][:, :known], painted], dim=1)
+
+    def alone(
+        self, noisy: Tensor, timestep: Tensor, frames: Mapping[str, Tensor], told: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Each frame as a clip of its own; `frames`: what is told of each of them."""
+        batch, count = noisy.shape[:2]
+        each = {name: value.flatten(0, 1)[:, None] for name, value in frames.items()}
+        each["reference"] = told["reference"].repeat_interleave(count, dim=0)
+        steps = timestep.repeat_interleave(count) if timestep.ndim else timestep
+        return self.together(noisy.flatten(0, 1)[:, None], steps, each, 0).view(batch, count, *noisy.shape[2:])
+
+    def together(self, noisy: Tensor, timestep: Tensor, told: Mapping[str, Tensor], known: int) -> Tensor:
+        """All frames see their neighbours."""
         frames, known = noisy.shape[1], 0 if self.config["temporal_decoder"] else known
         patches = unshuffled(noisy.flatten(0, 1), self.unet.patch)
         embedding = self.unet.time(timestep).repeat_interleave(frames, dim=0)
@@ -99,8 +118,13 @@ class Painter(Checkpoint):
     @property
     def reach(self) -> int:
         """Frames to either side that one call lets a frame see: one for each temporal convolution on the way."""
+        if not self.config.get("temporal", True):
+            return 0
         levels = len(self.config["widths"])
         return levels + 1 + (levels if self.config["temporal_decoder"] else 0)
+
+
+PER_FRAME = ("base", "open", "hints")  # what `Painter.prepare` makes for each frame
 
 
 def as_told(prepared: Mapping[str, Tensor], condition: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -166,6 +190,7 @@ def for_clips(weights: str, control: bool = True) -> "Painter | PretrainedPainte
             "`python -m vlogger.train experiment=video_image data=POOLS`, and name its folder with weights=FOLDER."
         )
     painter = painter_in(weights)
+    painter.register_to_config(temporal=True)
     for name, parameter in painter.named_parameters():
         free = control and not name.startswith("unet.")
         parameter.requires_grad_(free or ".temporal." in f".{name}.")

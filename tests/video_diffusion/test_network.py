@@ -94,6 +94,22 @@ def test_a_frame_sees_others_exactly_as_far_as_reach_says():
     assert seen.tolist() == [frame <= painter.reach for frame in range(9)]
 
 
+def test_without_its_temporal_layers_each_frame_is_painted_alone():
+    painter = randomised(tiny(temporal=False))
+    noisy, timestep, told = inputs(2, 5)
+    clip = painter(noisy, timestep, told)
+    assert painter.reach == 0
+    for frame in range(5):
+        one = {name: value[:, frame : frame + 1] if value.ndim == 5 else value for name, value in told.items()}
+        alone = painter(noisy[:, frame : frame + 1], timestep, one)
+        torch.testing.assert_close(alone, clip[:, frame : frame + 1], atol=1e-5, rtol=1e-5)
+    seeing = tiny()
+    seeing.load_state_dict(painter.state_dict())
+    assert not torch.allclose(seeing(noisy, timestep, told), clip, atol=1e-3)
+    later = painter(noisy, timestep, told, known=2)
+    torch.testing.assert_close(later[:, 2:], clip[:, 2:], atol=1e-5, rtol=1e-5)
+
+
 def test_prepared_conditions_and_reference_features_give_the_same():
     painter = randomised(tiny())
     noisy, timestep, told = inputs(2, 2)
