@@ -135,7 +135,7 @@ def blinks(view: Scene, generator: torch.Generator) -> Tensor:
 
 
 # Standard deviations in degrees of pitch, yaw and roll of a lively head, and how long they last, seconds
-SWAYS = (((2.2, 3.2, 2.0), 2.6), ((2.6, 3.8, 1.8), 0.55), ((1.0, 1.15, 0.6), 0.2))
+SWAYS = (((2.3, 2.7, 2.1), 2.6), ((2.8, 3.4, 1.9), 0.55), ((1.0, 1.1, 0.6), 0.2))
 
 
 def head(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:

@@ -45,7 +45,8 @@ CLOSING = 1.25, 2.0  # times its length in the photo at which a lid begins to be
 USUAL = 0.3  # by how much the brightness of skin may differ from the median to lend its colour
 SEAM = 0.0015  # metres from an opened mouth within which a dark line between the photo's lips is not believed
 SEAM_DARK = 0.75  # of the lips' usual brightness
-STIRRED = 1.01  # times its length in the photo at which a lid has moved
+SHUT = 4  # the photo's lashes are kept till the lid is nearly drawn: stretched over a closed one they are splinters
+STIRRED = 0.01  # of its length in the photo: more is a moved lid
 STEP, EDGES = 0.1, 0.8  # of brightness: a step at a lid's end that is softened; pixels (standard deviation)
 SOFT = 0.6  # pixels (standard deviation) by which drawn edges are softened
 
@@ -55,14 +56,15 @@ Places = tuple[NDArray, ...]  # rows (n,) and columns (n,) of pixels
 
 @dataclass(frozen=True)
 class Looks:
-    """A subject's hidden surfaces. faces (F,3); kind (F,), local (V,3) as in `render.anatomy`; plates (V,2), lashes
-    (V,1), lid_ends: parts of the lids, lid_lengths (2,) in the photo; lips (n,) numbers of the lips' vertices; scale
-    pixels per metre; tones, iris (3,) colours; mouth: what the photo shows of it."""
+    """A subject's hidden surfaces. faces (F,3); kind (F,), local (V,3) as in `render.anatomy`; plates, edges
+    (V,2), lashes (V,1), lid_ends: parts of the lids, lid_lengths (2,) in the photo; lips (n,) numbers of the lips'
+    vertices; scale pixels per metre; tones, iris (3,) colours; mouth: what the photo shows of it."""
 
     faces: NDArray
     kind: NDArray
     local: NDArray
     plates: NDArray
+    edges: NDArray
     lashes: NDArray
     lid_ends: list[tuple[NDArray, NDArray]]
     lid_lengths: NDArray
@@ -77,6 +79,7 @@ def looks_of(image: NDArray, body: Body, projected: NDArray, scale: float, face_
     """Read off the photo (h,w,3), of which face_id (h,w) and bary (h,w,3) say what it shows of the body; projected
     (V,3): that body."""
     faces, kind, local, lids = body.faces.numpy(), kinds(body), local_places(body), lid_shares(body)
+    rims = lid_rims(body)[:, None]
     ends, shown = lid_ends(lids), kinds_seen(kind, face_id)
     places = interpolated(local, faces, np.maximum(face_id, 0), bary)
     white = eyes.white_of(image, shown, places)
@@ -85,8 +88,9 @@ def looks_of(image: NDArray, body: Body, projected: NDArray, scale: float, face_
         faces=faces,
         kind=kind,
         local=local,
-        plates=lid_plates(lids),
-        lashes=lid_rims(body)[:, None],
+        plates=lid_plates(lids, rims),
+        edges=rims * (lids > 0),
+        lashes=rims,
         lid_ends=ends,
         lid_lengths=lid_lengths(ends, projected),
         lips=np.unique(faces[kind == LIPS]),
@@ -167,10 +171,9 @@ def _between_means(points, one, other):
     return np.sqrt(x * x + y * y)
 
 
-def lid_plates(lids: NDArray) -> NDArray:
-    """(V,2) in [0,1]: 1 below the crease of each upper lid, its edge with the lashes, too: stretched over a closed lid
-    those of the photo are splinters."""
-    return smoothstep((lids - PLATE) / 0.1)
+def lid_plates(lids: NDArray, rims: NDArray) -> NDArray:
+    """(V,2) in [0,1]: 1 below the crease of each upper lid, without its lashes (V,1)."""
+    return smoothstep((lids - PLATE) / 0.1) * (1 - rims)
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,8 @@ def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) ->
     if closed.any():
         lids = seen.kind == LID
         shown = np.nonzero(lids & (visible == 1))
-        alpha[shown] = seen.at(looks.plates, looks.faces, shown) @ closed
+        lids_there = seen.at(np.hstack([looks.plates, looks.edges]), looks.faces, shown)
+        alpha[shown] = lids_there @ np.concatenate([closed, closed**SHUT])
         soft = np.minimum(1, SWELL * cv2.GaussianBlur(alpha * lids, (0, 0), SOFT_LIDS * looks.scale))
         alpha = np.where(lids | (seen.kind == SKIN) & (soft > FAINT), soft, alpha)
     box = box_of((alpha > 0).view(np.uint8), (1,), MARGIN * looks.scale)
@@ -207,8 +211,9 @@ def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) ->
 
 
 def stirred(looks: Looks, projected: NDArray) -> bool:
-    """Whether a lid is longer than in the photo."""
-    return bool((lid_lengths(looks.lid_ends, projected) > STIRRED * np.maximum(looks.lid_lengths, 1e-6)).any())
+    """Whether a lid is longer or shorter than in the photo."""
+    change = np.abs(lid_lengths(looks.lid_ends, projected) - looks.lid_lengths)
+    return bool((change > STIRRED * looks.lid_lengths).any())
 
 
 def soften_lids(looks: Looks, seen: Seen, warped: NDArray) -> None:
