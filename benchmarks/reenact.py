@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.painter import REGIONS, scores_of
+from benchmarks.painter import REGIONS, repaired
 from render.controls import MeshControls
 from render.evidence import eye_distance
 from render.fit import FitPortrait
@@ -68,7 +68,8 @@ def main() -> None:
         before = len(rows["warp"])
         for truth, ways in pairs(alike([*faces(paths)]), see, draw, arguments.size):
             for name, picture in ways.items():
-                rows[name] += scores_of(picture, truth)
+                found = repaired(picture, truth)
+                rows[name] += torch.stack([found[place] for place in REGIONS], dim=1).unbind()
             shown.append(torch.cat([truth.clean, *ways.values()], dim=-2)[0, 0])
         print(f"{kind} {person}: {len(rows['warp']) - before} pairs, warp {line(rows['warp'][before:])}", flush=True)
     print_table(totals)

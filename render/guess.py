@@ -46,7 +46,7 @@ USUAL = 0.3  # by how much the brightness of skin may differ from the median to 
 SEAM = 0.0015  # metres from an opened mouth within which a dark line between the photo's lips is not believed
 SEAM_DARK = 0.75  # of the lips' usual brightness
 SHUT = 4  # the photo's lashes are kept till the lid is nearly drawn: stretched over a closed one they are splinters
-STIRRED = 0.01  # of its length in the photo: more is a moved lid
+STIRRED = 0.1, 0.5  # of its length in the photo: a lid that begins to be moved, and is
 STEP, EDGES = 0.1, 0.8  # of brightness: a step at a lid's end that is softened; pixels (standard deviation)
 SOFT = 0.6  # pixels (standard deviation) by which drawn edges are softened
 
@@ -206,17 +206,18 @@ def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) ->
     if box is not None:
         part = Seen(seen.kind[box], seen.face_id[box], seen.bary[box], seen.projected)
         blend_in(looks, part, alpha[box], warped[box], visible[box])
-    if stirred(looks, seen.projected):
-        soften_lids(looks, seen, warped)
+    moved = stirred(looks, seen.projected)
+    if moved > 0:
+        soften_lids(looks, seen, warped, moved)
 
 
-def stirred(looks: Looks, projected: NDArray) -> bool:
-    """Whether a lid is longer or shorter than in the photo."""
-    change = np.abs(lid_lengths(looks.lid_ends, projected) - looks.lid_lengths)
-    return bool((change > STIRRED * looks.lid_lengths).any())
+def stirred(looks: Looks, projected: NDArray) -> float:
+    """In [0,1]: how much longer or shorter a lid is than in the photo, whose own edges are soft."""
+    change = np.abs(lid_lengths(looks.lid_ends, projected) - looks.lid_lengths) / np.maximum(looks.lid_lengths, 1e-6)
+    return float(smoothstep((change.max() - STIRRED[0]) / (STIRRED[1] - STIRRED[0])))
 
 
-def soften_lids(looks: Looks, seen: Seen, warped: NDArray) -> None:
+def soften_lids(looks: Looks, seen: Seen, warped: NDArray, strength: float) -> None:
     """In place: where a lid ends, over the eye or over the other lid, the picture (h,w,3) gets edges as soft as a
     camera's instead of the stairs of pixels that belong to one triangle each."""
     box = box_of(seen.kind, (LID, EYE), 3)
@@ -228,7 +229,7 @@ def soften_lids(looks: Looks, seen: Seen, warped: NDArray) -> None:
     rims[lids] = part.at(looks.lashes, looks.faces, lids)[:, 0] > FAINT
     ends = np.maximum(cv2.dilate(rims, square), cv2.morphologyEx(eye.view(np.uint8), cv2.MORPH_GRADIENT, square))
     steps = cv2.morphologyEx(picture @ eyes.LUMA, cv2.MORPH_GRADIENT, square) > STEP
-    share = np.minimum(1, 2 * cv2.GaussianBlur((ends * steps).astype(np.float32), (0, 0), SOFT))[..., None]
+    share = strength * np.minimum(1, 2 * cv2.GaussianBlur((ends * steps).astype(np.float32), (0, 0), SOFT))[..., None]
     picture += share * (cv2.GaussianBlur(picture, (0, 0), EDGES) - picture)
 
 
