@@ -44,6 +44,12 @@ class DiffusionUpscale:
     start: int = 0
     painted: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.uint8))
 
+    def __post_init__(self):
+        if self.reach is not None and (not isinstance(self.reach, int) or self.reach < 0):
+            raise UserError(
+                f"superres.reach={self.reach}: give a whole number of pixels, 0 or more, or null for everywhere."
+            )
+
     def going_on(self, start: int, painted: Tensor) -> "DiffusionUpscale":
         """The same stage for a video whose first clip begins with frame `start`; `painted` (n 3 h w uint8): the small
         frames before it, as many as a group and its context have."""

@@ -210,3 +210,9 @@ def test_with_boxes_the_cutting_into_clips_does_not_change_the_bytes():
 
 def joined(video: list[Video]) -> Video:
     return Video(torch.cat([clip.frames for clip in video]), video[0].fps)
+
+
+@pytest.mark.parametrize("reach", [1.5, -1, "far"])
+def test_a_reach_is_whole_pixels(reach):
+    with pytest.raises(UserError, match="whole number"):
+        stage(reach=reach)
