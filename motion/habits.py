@@ -69,9 +69,10 @@ def at(curve: Tensor, times: Tensor) -> Tensor:
 
 
 def recent(speech: Tensor) -> Tensor:
-    """(c,) mean of the last MEMORY seconds, of 100 columns each; before the beginning nobody spoke."""
+    """(c,) share of speech in the last MEMORY seconds, of 100 columns each, or in all so far, a second at least."""
     width = round(MEMORY * 100)
-    return F.avg_pool1d(F.pad(speech[None, None], (width - 1, 0)), width, 1)[0, 0]
+    spoken = F.avg_pool1d(F.pad(speech[None, None], (width - 1, 0)), width, 1)[0, 0] * width
+    return spoken / torch.arange(1, len(speech) + 1).clamp(100, width)
 
 
 def habits(space: FeatureSpace, view: Scene, generator: torch.Generator) -> Tensor:

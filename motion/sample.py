@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 import torch
 from torch import Tensor
@@ -76,7 +77,7 @@ class DiffusionMotion:
         samples = resample(audio.samples, audio.sample_rate, SAMPLE_RATE)
         frames, heard = frame_count(audio.duration, self.fps), Listener(self.ear, samples)
         edits, loudness = (self.blink.begin(), *self.edits), Loudness(samples)
-        drawing = Drawing(space, samples, chance(generator)) if self.drawn else None
+        drawing = Drawing(space, samples, chance(generator, samples)) if self.drawn else None
         wide = drawing.wide if drawing else replace(space, scale={})
         past = self.rest(space, subject)
         memories = self.remember(past, heard, -len(past), None)
@@ -197,9 +198,11 @@ def window_noise(frames: int, size: int, shared: float, generator: torch.Generat
     return (1 - shared) ** 0.5 * white + shared**0.5 * same
 
 
-def chance(generator: torch.Generator) -> torch.Generator:
-    """A generator of its own, told by the other's next number."""
-    return torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
+def chance(generator: torch.Generator, samples: Tensor) -> torch.Generator:
+    """A generator of its own, told by the other's next number and by the sound: with the same seed two recordings do
+    not blink and nod alike."""
+    told = int(torch.randint(2**62, (), generator=generator))
+    return torch.Generator().manual_seed(told ^ crc32(samples.numpy().tobytes()))
 
 
 def check_ear(network: MotionTransformer, ear: Ear) -> None:
