@@ -11,7 +11,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PIP_FLAGS ?=
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c constraints.txt
-PACKAGES = vlogger motion render video_diffusion superres conf tests
+PACKAGES = vlogger motion render video_diffusion superres conf benchmarks tests
 
 .PHONY: demo test lint install clean
 
