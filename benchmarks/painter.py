@@ -14,7 +14,8 @@ in the face, the mean distance from the true change in grey levels / its size as
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,12 +24,12 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from video_diffusion.data import Augmentation, PoolTask
 from video_diffusion.loss import FACE, MOUTH, Emphasis, base_of, dilated, psnr, region
-from video_diffusion.network import DROPPED, painter_in
+from video_diffusion.network import DROPPED, alone, painter_in
 from video_diffusion.sample import EMBEDDED
 from video_diffusion.schedule import ddim
 from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.guidance import Guided
-from vlogger.diffusion.sampling import Denoiser, sample
+from vlogger.diffusion.sampling import sample
 from vlogger.evaluation.perceptual import MobileNet, load_mobilenet, mobilenet_distance
 
 REGIONS = ("full", "face", "mouth")
@@ -93,7 +94,7 @@ def photo(batch: Batch) -> Tensor:
 
 def painting(network, steps: int, guidance: float = 1.0, together: bool = True) -> Way:
     """batch -> what the network paints in so many steps, from the same noise for all; `together`: as clips."""
-    denoiser = Guided(network if together else frame_by_frame(network), guidance, DROPPED)
+    denoiser = Guided(network if together else partial(alone, network), guidance, DROPPED)
 
     def paint(batch: Batch) -> Tensor:
         return sample(denoiser, ddim(), noise_for(batch.clean), network.prepare(batch.condition), steps)
@@ -109,19 +110,6 @@ def noise_for(clean: Tensor) -> Tensor:
         return noise
     same = torch.randn(clean[:, :1].shape, generator=generator)
     return (1 - SHARED) ** 0.5 * noise + SHARED**0.5 * same
-
-
-def frame_by_frame(network: Denoiser) -> Denoiser:
-    """The painter on clips as if each frame were alone: what its temporal layers add is nothing then."""
-
-    def denoise(noisy: Tensor, timestep: Tensor, told: Mapping[str, Tensor]) -> Tensor:
-        batch, frames = noisy.shape[:2]
-        alone = {name: value.flatten(0, 1)[:, None] for name, value in told.items() if name != "reference"}
-        alone["reference"] = told["reference"].repeat_interleave(frames, dim=0)
-        painted = network(noisy.flatten(0, 1)[:, None], timestep.repeat_interleave(frames), alone)
-        return painted.unflatten(0, (batch, frames))[:, :, 0]
-
-    return denoise
 
 
 @torch.inference_mode()

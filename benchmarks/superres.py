@@ -39,6 +39,7 @@ from superres.data import AS_PAINTED, Place, SharpenTask, Source, read
 from superres.degrade import Degradation
 from superres.loss import decibels
 from superres.sample import DiffusionUpscale
+from video_diffusion.regions import FACE, MOUTH
 from video_diffusion.sample import DiffusionPainter
 from vlogger.body.parts import PARTS
 from vlogger.errors import UserError
@@ -46,8 +47,6 @@ from vlogger.evaluation.perceptual import load_mobilenet, mobilenet_distance
 from vlogger.pixels import to_uint8
 from vlogger.types import Controls, seeded
 
-MOUTH = ("lips", "teeth", "tongue")
-FACE = ("head", "eyes", *MOUTH)
 SPARED = Degradation(spared=1.0)
 SPAN = "spanx4_ch48"
 FEWEST = 64  # pixels of a region that is worth measuring

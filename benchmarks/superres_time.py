@@ -18,7 +18,7 @@ from time import process_time
 import torch
 from torch import Tensor
 
-from benchmarks.superres import known_of, stage_of
+from benchmarks.superres import controls_of, known_of, stage_of
 from superres.blend import enlarge, unsure
 from superres.data import Place, SharpenTask, Source, read
 from superres.loss import decibels
@@ -78,9 +78,7 @@ def clip_of(task: SharpenTask, source: Source, index: int, still: bool) -> Clip:
     small = task.teach(crops, source.size // task.small, seeded(index)).condition["small"]
     warped, known = crops["warped"][0], crops["known"][0]
     visible = torch.where(known > 0.99, 1.0, torch.where(known > 0.25, 0.5, 0.0))
-    nothing = torch.zeros_like(visible)
-    told = Controls(torch.zeros_like(warped), nothing, warped, visible, nothing, FPS)
-    return Clip(crops["target"][0], Video(to_uint8(255 * small[0]), FPS), told)
+    return Clip(crops["target"][0], Video(to_uint8(255 * small[0]), FPS), controls_of(warped, visible))
 
 
 def sharpened(stage: DiffusionUpscale, clip: Clip) -> tuple[Tensor, float]:

@@ -134,10 +134,10 @@ def _interpolate(values, faces, face_id, bary, found):
             found[n, c] = bary[n, 0] * values[i, c] + bary[n, 1] * values[j, c] + bary[n, 2] * values[k, c]
 
 
-def closing(looks: Looks, projected: NDArray) -> NDArray[np.float32]:
+def closing(looks: Looks, lengths: NDArray) -> NDArray[np.float32]:
     """(2,) in [0,1]: how far the plate of each upper lid has come out of the fold that hides it while the eye is open.
-    projected (V,3): all vertices in the frame."""
-    longer = lid_lengths(looks.lid_ends, projected) / np.maximum(looks.lid_lengths, 1e-6)
+    lengths (2,): `lid_lengths` in the frame."""
+    longer = lengths / np.maximum(looks.lid_lengths, 1e-6)
     return smoothstep((longer - CLOSING[0]) / (CLOSING[1] - CLOSING[0])).astype(np.float32)
 
 
@@ -194,7 +194,8 @@ def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) ->
     """Fill warped (h,w,3) and visible (h,w) in place, where visible is 0 and something of `HIDDEN` is shown, and where
     a lid closes: what the photo has of its plate is too narrow to be stretched."""
     alpha = np.where(kind_is(seen.kind, HIDDEN), 1 - visible, 0).astype(np.float32)
-    closed = closing(looks, seen.projected)
+    lengths = lid_lengths(looks.lid_ends, seen.projected)
+    closed = closing(looks, lengths)
     if closed.any():
         lids = seen.kind == LID
         shown = np.nonzero(lids & (visible == 1))
@@ -206,14 +207,14 @@ def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) ->
     if box is not None:
         part = Seen(seen.kind[box], seen.face_id[box], seen.bary[box], seen.projected)
         blend_in(looks, part, alpha[box], warped[box], visible[box])
-    moved = stirred(looks, seen.projected)
+    moved = stirred(looks, lengths)
     if moved > 0:
         soften_lids(looks, seen, warped, moved)
 
 
-def stirred(looks: Looks, projected: NDArray) -> float:
+def stirred(looks: Looks, lengths: NDArray) -> float:
     """In [0,1]: how much longer or shorter a lid is than in the photo, whose own edges are soft."""
-    change = np.abs(lid_lengths(looks.lid_ends, projected) - looks.lid_lengths) / np.maximum(looks.lid_lengths, 1e-6)
+    change = np.abs(lengths - looks.lid_lengths) / np.maximum(looks.lid_lengths, 1e-6)
     return float(smoothstep((change.max() - STIRRED[0]) / (STIRRED[1] - STIRRED[0])))
 
 

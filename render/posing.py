@@ -13,15 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from render.targets import LID_PAIRS
 from vlogger.body.skeleton import PARENTS
 from vlogger.body.smplx import Body
 from vlogger.types import Motion
 
 _PARENTS = np.array(PARENTS, np.int64)
-_LIDS = {  # MediaPipe's points of upper and lower lids, by the expression that shuts them
-    "eyeBlinkRight": ((160, 144), (159, 145), (158, 153)),
-    "eyeBlinkLeft": ((387, 373), (386, 374), (385, 380)),
-}
+_LIDS = {"eyeBlinkRight": LID_PAIRS[:3], "eyeBlinkLeft": LID_PAIRS[3:]}  # by the expression that shuts them
 OVERLAP = 0.0012  # metres by which shut lids lie over each other
 
 

@@ -23,7 +23,7 @@ INNER_IBUG = MEDIAPIPE_OF_IBUG[17:]
 RIGHT_IRIS, LEFT_IRIS = 468, 473
 LIP_PAIRS = ((82, 87), (13, 14), (312, 317), (81, 178), (311, 402))  # upper, lower inner lip
 INNER_LIP_PAIRS = tuple(zip(INNER_LIPS[1:10], reversed(INNER_LIPS[11:])))  # all between the corners
-LID_PAIRS = ((160, 144), (159, 145), (158, 153), (387, 373), (386, 374), (385, 380))  # upper, lower lid
+LID_PAIRS = ((160, 144), (159, 145), (158, 153), (387, 373), (386, 374), (385, 380))  # upper, lower; right eye, left
 
 OUTLINE, OUTLINE_YAW = 0.3, 0.35  # weight of the outline; radians at which its far side no longer counts
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")  # in MediaPipe's order, four points each after the wrist

@@ -173,9 +173,7 @@ class PoolTask:
 
     def weighed(self, sample: Sample) -> Batch:
         condition = {name: value for name, value in sample.items() if name != "clean"}
-        condition["controls"] = torch.ones(
-            len(sample["clean"])
-        )  # all are told; `NoiseSettings.drop` may drop some rows
+        condition["controls"] = torch.ones(len(sample["clean"]))  # all are told; `NoiseSettings.drop` may drop some
         return Batch(sample["clean"], condition, self.emphasis(sample["clean"], condition))
 
 

@@ -22,6 +22,7 @@ from video_diffusion.schedule import ddim
 from video_diffusion.unet import FrameUNet, Retouch, unshuffled
 from vlogger.body.parts import PARTS
 from vlogger.checkpoint import Checkpoint, checkpoint_files
+from vlogger.diffusion.sampling import Denoiser
 from vlogger.errors import UserError
 
 if TYPE_CHECKING:
@@ -66,20 +67,10 @@ class Painter(Checkpoint):
         told = condition if "hints" in condition else as_told(self.prepare(condition), condition)
         if self.reach > 0:
             return self.together(noisy, timestep, told, known)
-        painted = self.alone(noisy[:, known:], timestep, {name: told[name][:, known:] for name in PER_FRAME}, told)
-        return torch.cat([told["base"][:, :known], painted], dim=1)
+        new = {name: value if name in FOR_ALL else value[:, known:] for name, value in told.items()}
+        return torch.cat([told["base"][:, :known], alone(self.together, noisy[:, known:], timestep, new)], dim=1)
 
-    def alone(
-        self, noisy: Tensor, timestep: Tensor, frames: Mapping[str, Tensor], told: Mapping[str, Tensor]
-    ) -> Tensor:
-        """Each frame as a clip of its own; `frames`: what is told of each of them."""
-        batch, count = noisy.shape[:2]
-        each = {name: value.flatten(0, 1)[:, None] for name, value in frames.items()}
-        each["reference"] = told["reference"].repeat_interleave(count, dim=0)
-        steps = timestep.repeat_interleave(count) if timestep.ndim else timestep
-        return self.together(noisy.flatten(0, 1)[:, None], steps, each, 0).view(batch, count, *noisy.shape[2:])
-
-    def together(self, noisy: Tensor, timestep: Tensor, told: Mapping[str, Tensor], known: int) -> Tensor:
+    def together(self, noisy: Tensor, timestep: Tensor, told: Mapping[str, Tensor], known: int = 0) -> Tensor:
         """All frames see their neighbours."""
         frames, known = noisy.shape[1], 0 if self.config["temporal_decoder"] else known
         patches = unshuffled(noisy.flatten(0, 1), self.unet.patch)
@@ -124,7 +115,18 @@ class Painter(Checkpoint):
         return levels + 1 + (levels if self.config["temporal_decoder"] else 0)
 
 
-PER_FRAME = ("base", "open", "hints")  # what `Painter.prepare` makes for each frame
+FOR_ALL = ("reference",)  # what a prepared condition has once for all frames
+
+
+def alone(denoiser: Denoiser, noisy: Tensor, timestep: Tensor, told: Mapping[str, Tensor]) -> Tensor:
+    """The denoiser on frames (b t 3 h w) as if each were a clip of its own; told: a prepared condition."""
+    batch, count = noisy.shape[:2]
+    each = {
+        name: value.repeat_interleave(count, dim=0) if name in FOR_ALL else value.flatten(0, 1)[:, None]
+        for name, value in told.items()
+    }
+    steps = timestep.repeat_interleave(count) if timestep.ndim else timestep
+    return denoiser(noisy.flatten(0, 1)[:, None], steps, each).view(batch, count, *noisy.shape[2:])
 
 
 def as_told(prepared: Mapping[str, Tensor], condition: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
