@@ -202,7 +202,7 @@ def chance(generator: torch.Generator, samples: Tensor) -> torch.Generator:
     """A generator of its own, told by the other's next number and by the sound: with the same seed two recordings do
     not blink and nod alike."""
     told = int(torch.randint(2**62, (), generator=generator))
-    return torch.Generator().manual_seed(told ^ crc32(samples.numpy().tobytes()))
+    return torch.Generator().manual_seed(told ^ crc32(samples.numpy().data))
 
 
 def check_ear(network: MotionTransformer, ear: Ear) -> None:

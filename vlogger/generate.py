@@ -96,17 +96,14 @@ def run(cfg: DictConfig) -> None:
         torch.set_num_threads(cfg.threads)
     with ExitStack() as stack:
         sound = stack.enter_context(sound_file(cfg))
-        inputs = load_inputs(cfg, sound)
         files = {key: stack.enter_context(output(cfg[key])) for key in ("out", *SAVED) if cfg[key]}
         record_file = stack.enter_context(output(str(Path(cfg.out).with_suffix(".json"))))
-        known, cost = make(cfg, files, inputs, sound)
+        known, cost = make(cfg, files, sound)
         write_record(record_file, {**known, **cost})
     print(summary(cfg, cost))
 
 
-def make(
-    cfg: DictConfig, files: dict[str, Path], inputs: tuple["Portrait", "Audio"], sound: Path | None
-) -> tuple[dict[str, object], dict[str, Any]]:
+def make(cfg: DictConfig, files: dict[str, Path], sound: Path | None) -> tuple[dict[str, object], dict[str, Any]]:
     """Write the video and what was asked for beside it; returns what decided about its bytes, and what it cost."""
     from time import perf_counter
 
@@ -115,6 +112,7 @@ def make(
     from vlogger.record import peak_memory
     from vlogger.resume import Remembering, going_on, read_point, work_folder, write_segments
 
+    portrait, audio = load_inputs(cfg, sound)
     begin, progress = perf_counter(), Progress()
     with progress.clock("load"):
         vlogger = build(cfg)
@@ -125,7 +123,8 @@ def make(
         painter = Remembering(vlogger.video, point)
         pipeline = watched(saving(replace(vlogger, video=painter), files), progress)
         size = None if cfg.size == "source" else cfg.size
-        clips = pipeline(*inputs, size=size, seed=cfg.seed, start=point.start)
+        clips = pipeline(portrait, audio, size=size, seed=cfg.seed, start=point.start)
+        del audio  # it has been heard: an hour of sound is not kept in memory
         with progress.clock("write"):
             frames, fps = join_videos(files["out"], write_segments(folder, clips, point, painter), sound)
     cost = {

@@ -42,10 +42,11 @@ def load_audio(path: str | Path) -> Audio:
     with opened(path) as container:
         rate = container.streams.audio[0].rate
         resampler = av.AudioResampler(format="fltp", rate=rate)
-        blocks = [block.to_ndarray().mean(0) for frame in decoded(container) for block in resampler.resample(frame)]
-        blocks += [block.to_ndarray().mean(0) for block in resampler.resample(None)] if blocks else []
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    blocks.clear()
+        grown = bytearray()  # one block that grows: thousands of small ones leave holes that stay taken
+        for frame in chain(decoded(container), [None]):
+            for block in resampler.resample(frame) if frame or grown else ():
+                grown += block.to_ndarray().mean(0, dtype=np.float32).tobytes()
+    samples = np.frombuffer(grown, np.float32)
     check(samples, rate, path)
     return Audio(torch.from_numpy(np.clip(samples, -1, 1, out=samples)), rate)
 
