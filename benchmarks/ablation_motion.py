@@ -20,9 +20,9 @@ from hydra import compose, initialize_config_module
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.motion import lips_of, mesh_points, small_body
 from motion.clips import Clip, load_clips
 from motion.judge import correlation
+from motion.lips import Lips, lips_on
 from vlogger.body.smplx import Body, load_body
 from vlogger.build import stage as built
 from vlogger.evaluation.liveliness import face_vertices, jitter, spread, world_rotation
@@ -44,7 +44,7 @@ def turned(motion: Motion) -> float:
     return spread(world_rotation(motion, "head"))
 
 
-def measured(stage, clip: Clip, body: Body, small: Body) -> list[float]:
+def measured(stage, clip: Clip, body: Body, lips: Lips) -> list[float]:
     """COLUMNS of one clip."""
     stage.fps = clip.motion.fps
     sound, subject = Audio(clip.samples, clip.sample_rate), beginning(clip, body)
@@ -52,7 +52,7 @@ def measured(stage, clip: Clip, body: Body, small: Body) -> list[float]:
     count = min(len(motions[0]), len(clip.motion))
     true = face_vertices(clip.motion, body)[:count]
     made = torch.stack([face_vertices(motion, body)[:count] for motion in motions])
-    opening = [opened(small, one)[:count] for one in (*motions, clip.motion)]
+    opening = [lips(one.expression)[:count, 0] for one in (*motions, clip.motion)]
     return [
         1000 * distance(made, true),
         float(np.mean([jitter(points, stage.fps) for points in made])) / jitter(true, stage.fps),
@@ -60,11 +60,6 @@ def measured(stage, clip: Clip, body: Body, small: Body) -> list[float]:
         float(np.mean([turned(motion) for motion in motions])) / turned(clip.motion),
         1000 * distance(made, made.mean(0)),
     ]
-
-
-def opened(small: Body, motion: Motion) -> Tensor:
-    """(t,) the lips' opening."""
-    return lips_of(mesh_points(small, motion))[0]
 
 
 def distance(points: Tensor, others: Tensor) -> float:
@@ -79,7 +74,7 @@ def main() -> None:
     given = parser.parse_args()
     overrides = [one for one in given.variants if one.startswith("motion.")]
     body, clips = load_body(), load_clips(given.clips)
-    small = small_body(body)
+    lips = lips_on(body)
     print(f"{'':24}" + "".join(f"{name:>9}" for name in COLUMNS))
     for variant in (one for one in given.variants if one not in overrides):
         name, _, where = variant.partition("=")
@@ -88,7 +83,7 @@ def main() -> None:
         chosen += [f"motion.guidance={guidance}"] if guidance else []
         with initialize_config_module("conf", version_base="1.3"):
             stage = built(compose("generate", [*chosen, *overrides]).motion, body)
-        rows = [measured(stage, clip, body, small) for clip in tqdm(clips, desc=name, leave=False)]
+        rows = [measured(stage, clip, body, lips) for clip in tqdm(clips, desc=name, leave=False)]
         print(f"{name:24}" + "".join(f"{value:9.3f}" for value in np.mean(rows, 0)), flush=True)
 
 

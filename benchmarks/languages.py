@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_module
 
-from benchmarks.motion import blinks, lips_of, mesh_points, said_at, small_body, spreads
+from benchmarks.motion import blinks, said_at, spreads
+from motion.lips import Lips, lips_on
 from motion.teacher import files_of
-from vlogger.body.smplx import Body, load_body
+from vlogger.body.smplx import load_body
 from vlogger.build import stage as built
 from vlogger.hear import neutral
 from vlogger.io_audio import load_audio
@@ -25,13 +26,13 @@ from vlogger.types import Subject, seeded
 COLUMNS = ("seconds", "open", "wide", "silence", "mean", "blinks", "CPU s/s")
 
 
-def measured(stage, small: Body, subject: Subject, path: Path) -> list[float]:
-    """The figures of one recording, as COLUMNS; small: the body's points that are measured."""
+def measured(stage, lips: Lips, subject: Subject, path: Path) -> list[float]:
+    """The figures of one recording, as COLUMNS."""
     sound = load_audio(path)
     start = time.process_time()
     motion = stage(sound, subject, generator=seeded(0))
     cost = (time.process_time() - start) / sound.duration
-    opening, width = 100 * lips_of(mesh_points(small, motion))
+    opening, width = 100 * lips(motion.expression).T
     said, column = said_at(sound, len(motion), motion.fps)
     spread = [float(curve[said[column] > 0].std()) for curve in (opening, width)]
     still = spreads(opening, sound, motion.fps)
@@ -48,11 +49,11 @@ def main() -> None:
         cfg = compose("generate", given.overrides)
     body = load_body()
     stage, subject = built(cfg.motion, body), neutral(body)
-    small = small_body(body)
+    lips = lips_on(body)
     print(f"{'':44}" + "".join(f"{name:>9}" for name in COLUMNS))
     for path in (path for source in given.sounds for path in files_of(source)):
         print(
-            f"{path.stem[-42:]:44}" + "".join(f"{value:9.2f}" for value in measured(stage, small, subject, path)),
+            f"{path.stem[-42:]:44}" + "".join(f"{value:9.2f}" for value in measured(stage, lips, subject, path)),
             flush=True,
         )
 

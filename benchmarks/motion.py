@@ -22,36 +22,17 @@ from benchmarks.acceptance import frames_of
 from motion.audio import resample
 from motion.features import EXPRESSIONS
 from motion.judge import correlation
+from motion.lips import POINTS, lips_of, lips_on
 from motion.prosody import prosody
 from vlogger.body.rotation import matrix_to_axis_angle
 from vlogger.body.skeleton import joint_index
-from vlogger.body.smplx import Body, pose, subset
+from vlogger.body.smplx import Body
 from vlogger.hear import neutral
 from vlogger.io_audio import load_audio
 from vlogger.types import Audio, Motion, Subject, seeded
 
-POINTS = (13, 14, 61, 291, 10, 152)  # upper and lower lip, corners of the mouth, forehead, chin
 MOST = 10.0  # seconds of a video that are looked at
 LAGS = range(-5, 6)
-
-
-def small_body(body: Body) -> Body:
-    """As much of the body as POINTS need."""
-    return subset(body, body.faces[body.mp_faces[list(POINTS)]].unique())
-
-
-def mesh_points(body: Body, motion: Motion) -> Tensor:
-    """(t, 6, 3) POINTS of the head at rest."""
-    still = torch.eye(3).expand(len(motion), 55, 3, 3)
-    posed = pose(body, torch.zeros(1), still, motion.expression, torch.zeros(len(motion), 3)).vertices
-    numbers = list(POINTS)
-    return (posed[:, body.faces[body.mp_faces[numbers]]] * body.mp_bary[numbers][..., None]).sum(2)
-
-
-def lips_of(points: Tensor) -> Tensor:
-    """(t, 6, n) -> (2, t): opening and width over the height of the face."""
-    height = (points[:, 4] - points[:, 5]).norm(dim=-1)
-    return torch.stack([(points[:, a] - points[:, b]).norm(dim=-1) / height for a, b in ((0, 1), (2, 3))])
 
 
 def true_points(frames: np.ndarray) -> Tensor:
@@ -124,11 +105,11 @@ def measured(stage, body: Body, subject: Subject, video: Path, other: Path) -> d
         stage.fps = float(rate)
     frames = frames_of(video)[: round(MOST * stage.fps)]
     points = true_points(frames)
-    true = lips_of(points[:, list(POINTS)])
+    true = lips_of(points[:, list(POINTS)]).T
     sounds = [clipped(load_audio(path), len(frames) / stage.fps) for path in (video, other)]
     motion, wrong = (stage(sound, subject, generator=seeded(0)) for sound in sounds)
-    small = small_body(body)
-    made, shuffled = (lips_of(mesh_points(small, one))[:, : true.shape[1]] for one in (motion, wrong))
+    lips = lips_on(body)
+    made, shuffled = (lips(one.expression).T[:, : true.shape[1]] for one in (motion, wrong))
     count = min(made.shape[1], true.shape[1], shuffled.shape[1])
     made, true, shuffled = made[:, :count], true[:, :count], shuffled[:, :count]
     r = correlation(made, true)

@@ -1,8 +1,9 @@
-"""A small speech encoder of our own: convolutions over log-mel that look 110 ms ahead, taught by a big one.
+"""A small speech encoder of our own, cut out of a big one: two layers of attention over log-mel that look 110 ms ahead.
 
-Log-mel (100 columns a second, `motion.audio`) -> 50 features a second. It learns to say what a pretrained multilingual
-encoder says of the same sound (`motion.teacher`, `motion.distil`), and hears rooms, noises and telephones while the
-teacher heard the clean recording.
+Log-mel (100 columns a second, `motion.audio`) -> 50 features a second. It begins as the first layers of a pretrained
+Whisper encoder without positions and with a third of their inner units (`motion.prune`), and learns to say what the
+whole encoder says of the same sound (`motion.teacher`, `motion.distil`), and hears rooms, noises and telephones while
+the teacher heard the clean recording.
 """
 
 from collections.abc import Sequence
@@ -17,69 +18,85 @@ from motion.audio import BINS, QUIET
 from vlogger.checkpoint import Checkpoint
 
 WEIGHTS = Path(__file__).with_name("weights") / "encoder"
-BLOCK = 1500  # features made at a time from a long recording
+BLOCK = 500  # features made at a time from a long recording
 
 
-class Block(nn.Module):
-    """Three taps `dilation` apart, then an MLP, added to the input. `ahead`: the last tap lies in the future.
+class Layer(nn.Module):
+    """A pre-norm transformer layer in which each feature sees `back` before it and `ahead` after it, and how far they
+    are from it (a learned bias for each head and distance, arXiv 1910.10683).
 
-    Nothing is padded: the output is shorter than the input by 2 * dilation.
+    Nothing is padded: the output is shorter than the input by back + ahead.
     """
 
-    def __init__(self, width: int, dilation: int, ahead: bool):
+    def __init__(self, width: int, heads: int, hidden: int, back: int, ahead: int):
         super().__init__()
-        self.before, self.after = (dilation, dilation) if ahead else (2 * dilation, 0)
-        self.norm = nn.LayerNorm(width)
-        self.taps = nn.Conv1d(width, width, 3, dilation=dilation)
-        self.mlp = nn.Sequential(nn.GELU(), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.heads, self.back, self.ahead = heads, back, ahead
+        self.norm, self.query, self.key = nn.LayerNorm(width), nn.Linear(width, width), nn.Linear(width, width)
+        self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
+        self.distance = nn.Parameter(torch.zeros(heads, back + 1 + ahead))
+        self.mlp = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, t, width) -> (b, t - 2 dilation, width)"""
-        heard = self.taps(self.norm(x).transpose(1, 2)).transpose(1, 2)
-        return x[:, self.before : x.shape[1] - self.after] + self.mlp(heard)
+        """(b, t, width) -> (b, t - back - ahead, width)"""
+        x = self.attend(x)
+        return x + self.mlp(x)
+
+    def attend(self, x: Tensor) -> Tensor:
+        """The first half of it."""
+        known, own = self.norm(x), slice(self.back, x.shape[1] - self.ahead)
+        query, key, value = (
+            part.unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for part in (self.query(known[:, own]), self.key(known), self.value(known))
+        )
+        heard = F.scaled_dot_product_attention(query, key, value, attn_mask=self.near(x.shape[1]).to(query.dtype))
+        return x[:, own] + self.out(heard.transpose(1, 2).flatten(2))
+
+    def near(self, frames: int) -> Tensor:
+        """(heads, frames - back - ahead, frames) what is added to the scores: the bias of the distance, -inf beyond."""
+        seen = self.back + self.ahead
+        place = torch.arange(frames) - torch.arange(frames - seen)[:, None]
+        bias = self.distance[:, place.clamp(0, seen)]
+        return bias.masked_fill((place < 0) | (place > seen), -torch.inf)
 
 
 class SpeechEncoder(Checkpoint):
     """(b, c, 80) log-mel -> (b, n, size); `before` and `after` say how many columns of it are context.
 
-    Of `dilations` (in features of 20 ms) the first `centred` blocks also look forward; the others only back.
+    Its layers see `back` features of 20 ms before each one and `ahead` after it.
     """
 
     @register_to_config
     def __init__(
         self,
-        width: int = 192,
+        width: int = 512,
         size: int = 192,
-        dilations: Sequence[int] = (1, 1, 1, 2, 2, 4, 8, 16),
-        centred: int = 4,
+        heads: int = 8,
+        hidden: int = 768,
+        back: Sequence[int] = (32, 32),
+        ahead: Sequence[int] = (3, 2),
     ):
         super().__init__()
         self.first = nn.Conv1d(BINS, width, 3)
         self.halve = nn.Conv1d(width, width, 3, stride=2)
-        self.blocks = nn.ModuleList(Block(width, step, place < centred) for place, step in enumerate(dilations))
+        self.begin = nn.Parameter(torch.zeros(width))
+        layers = (Layer(width, heads, hidden, *reach) for reach in zip(back, ahead, strict=True))
+        self.layers = nn.Sequential(*layers)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, size)
-        begin_(self)
 
     @property
     def before(self) -> int:
         """Columns that are needed before the first feature's own."""
-        return 2 + 2 * sum(block.before for block in self.layers)
+        return 2 + 2 * sum(self.config["back"])
 
     @property
     def after(self) -> int:
         """Columns that are needed after the last feature's own: its look-ahead."""
-        return 2 + 2 * sum(block.after for block in self.layers)
-
-    @property
-    def layers(self) -> list[Block]:
-        return [block for block in self.blocks if isinstance(block, Block)]
+        return 2 + 2 * sum(self.config["ahead"])
 
     def forward(self, mel: Tensor) -> Tensor:
         x = F.gelu(self.halve(F.gelu(self.first(mel.transpose(1, 2))))).transpose(1, 2)
-        for block in self.layers:
-            x = block(x)
-        return self.head(self.norm(x))
+        return self.head(self.norm(self.layers(x + self.begin)))
 
     @torch.inference_mode()
     def hear(self, mel: Tensor) -> Tensor:
@@ -95,25 +112,6 @@ class SpeechEncoder(Checkpoint):
             columns = 2 * taken - 1 + self.before + self.after
             parts.append(self(padded[None, 2 * start : 2 * start + columns])[0])
         return torch.cat(parts)
-
-
-@torch.no_grad()
-def begin_(encoder: SpeechEncoder) -> None:
-    """First weights: convolutions that keep the size of what passes, blocks and head that begin small.
-
-    With PyTorch's own, half of which vanishes in each layer, sixty steps learn what these learn in twenty.
-    """
-    for conv in (encoder.first, encoder.halve, *(block.taps for block in encoder.layers)):
-        nn.init.kaiming_normal_(conv.weight)
-        if conv.bias is not None:
-            nn.init.zeros_(conv.bias)
-    for block in encoder.layers:
-        widen, narrow = block.mlp[1], block.mlp[3]
-        assert isinstance(widen, nn.Linear) and isinstance(narrow, nn.Linear)
-        nn.init.kaiming_normal_(widen.weight)
-        nn.init.normal_(narrow.weight, std=0.3 / narrow.in_features**0.5)
-    nn.init.normal_(encoder.head.weight, std=0.02)
-    nn.init.zeros_(encoder.head.bias)
 
 
 def load_encoder(path: str | Path | None = None) -> SpeechEncoder:

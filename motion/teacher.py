@@ -3,8 +3,10 @@
 ENCODER: a folder or a hub id for `motion.pretrained`, e.g. openai/whisper-base. SOUND: sound files, or training clips
 (.npz with `samples` and `sample_rate`), or folders of them; a folder with a file `exclude.txt` leaves those names out.
 Neighbours in a folder are joined to recordings of about 15 seconds, each played at a random tape speed. The features
-of the layers 4 and 6 are projected on the main directions that they have over the first recordings, scaled so that
-their deviation is 1 for the strongest, and for the others the fourth root of what it was: weak ones are heard too.
+of the layers 2 and 4, each measured in its own deviation, are projected on the main directions that they have over the
+first recordings, scaled so that their deviation is 1 for the strongest, and for the others the square root of what it
+was: weak ones are heard too. (Mouths of people that a regression was not fitted on are read off layer 2 as well as off
+later ones, and their width much better: docs/motion.md.)
 
 OUT gets `basis.npz` (mean, projection) and one .npz per recording: `samples` (s int16, 16 kHz), `features` (c, 192)
 float16, 50 a second, the first at 0 s.
@@ -29,6 +31,7 @@ GAP = 0.35  # seconds of silence between joined recordings
 SOUNDS = (".g722", ".wav", ".flac", ".mp3", ".ogg", ".mp4", ".npz")
 FIRST = 40  # recordings that the main directions are found on
 DIRECTIONS = 192
+LAYERS = (2, 4)  # of the encoder, of which the small one learns
 PLACES = int(BLOCK * RATE)  # of a block of the encoder
 
 
@@ -97,9 +100,10 @@ def basis_of(recordings: list[Tensor]) -> dict[str, np.ndarray]:
     mean = total / places.bincount(minlength=PLACES)[:, None].clamp(min=1)
     mean = F.avg_pool1d(F.pad(mean.T[None], (4, 4), mode="replicate"), 9, 1)[0].T
     centred = features - mean[places]
-    _, size, directions = torch.linalg.svd(centred, full_matrices=False)
+    own = centred.std(0)
+    _, size, directions = torch.linalg.svd(centred / own, full_matrices=False)
     deviation = size[:DIRECTIONS] / len(features) ** 0.5
-    scaled = directions[:DIRECTIONS].T / deviation**0.75 / deviation[0] ** 0.25
+    scaled = directions[:DIRECTIONS].T / own[:, None] / (deviation * deviation[0]) ** 0.5
     return {"mean": mean.numpy(), "projection": scaled.numpy()}
 
 
@@ -115,7 +119,7 @@ def main() -> None:
     parser.add_argument("sounds", type=Path, nargs="+")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    teach(PretrainedEncoder(given.encoder, bfloat16=True), given.out, given.sounds, given.seed)
+    teach(PretrainedEncoder(given.encoder, LAYERS, bfloat16=True), given.out, given.sounds, given.seed)
 
 
 def teach(encoder: PretrainedEncoder, out: Path, sounds: list[Path], seed: int) -> None:

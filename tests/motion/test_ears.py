@@ -33,7 +33,7 @@ def noise(seconds: float, seed: int = 0) -> torch.Tensor:
 
 def small() -> SpeechEncoder:
     torch.manual_seed(0)
-    return SpeechEncoder(width=16, size=12, dilations=(1, 2, 4), centred=2).eval()
+    return SpeechEncoder(width=16, size=12, heads=2, hidden=24, back=(3, 4), ahead=(2, 1)).eval()
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.55, 31.3, 65.0])

@@ -5,10 +5,12 @@ import pytest
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
+from motion import label
 from motion.audio import SAMPLE_RATE
-from motion.clips import load_clip
+from motion.clips import load_clip, save_clip
 from motion.distil import Distillation, Lessons, agreement, picture
 from motion.encoder import SpeechEncoder
+from motion.features import EXPRESSIONS
 from motion.pretrained import PretrainedEncoder
 from motion.teacher import PLACES, basis_of, files_of, groups, projected, teach
 from vlogger.diffusion.batch import Batch
@@ -16,7 +18,7 @@ from vlogger.diffusion.loss import squared
 from vlogger.errors import UserError
 from vlogger.io_audio import save_audio
 from vlogger.training import step_generator
-from vlogger.types import Audio, seeded
+from vlogger.types import Audio, Motion, seeded
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_lessons_hold_the_sound_and_what_was_heard(encoder, lessons):
 
 def test_a_lesson_is_learned(lessons):
     torch.manual_seed(0)
-    student = SpeechEncoder(width=24, size=192, dilations=(1, 2), centred=1)
+    student = SpeechEncoder(width=24, size=192, heads=2, hidden=24, back=(3, 3), ahead=(1, 1))
     task = Lessons(str(lessons), student, size=2, seconds=2.0)
     batch = task.batch(seeded(0))
     assert torch.equal(batch.clean, task.batch(seeded(0)).clean)
@@ -98,27 +100,41 @@ def test_agreement_is_one_for_the_truth_and_nothing_for_the_mean():
 
 def test_a_folder_without_lessons_is_named(tmp_path):
     with pytest.raises(UserError, match=tmp_path.name):
-        Lessons(str(tmp_path), SpeechEncoder(width=8, dilations=(1,), centred=0))
+        Lessons(str(tmp_path), SpeechEncoder(width=8, heads=2, hidden=8))
+
+
+def tracked(path, seed: int) -> None:
+    """A clip of somebody whose jaw follows the loudness of noise."""
+    frames, fps = 40, 20.0
+    loud = torch.rand(frames, generator=seeded(seed))
+    samples = 0.3 * loud.repeat_interleave(800) * torch.randn(frames * 800, generator=seeded(seed + 9))
+    expression = torch.zeros(frames, 52)
+    expression[:, EXPRESSIONS.index("jawOpen")] = 0.5 * loud
+    still = torch.eye(3).expand(frames, 55, 3, 3)
+    save_clip(path, Audio(samples, SAMPLE_RATE), Motion(still, expression, torch.zeros(frames, 3), fps))
 
 
 def test_mouths_are_read_off(encoder, lessons, tmp_path, monkeypatch):
-    from motion import label
-
     clips = tmp_path / "clips"
     clips.mkdir()
     for number in range(2):
-        chance = np.random.default_rng(number)
-        samples = (3000 * chance.standard_normal(24000)).astype(np.int16)
-        np.savez(
-            clips / f"c{number}.npz",
-            samples=samples,
-            sample_rate=24000,
-            phones=["", "m", "a", ""],
-            ends=[0.2, 0.4, 0.7, 1.0],
-        )
-    monkeypatch.setattr(label, "PretrainedEncoder", lambda path, bfloat16: encoder)
+        tracked(clips / f"c{number}.npz", number)
+    monkeypatch.setattr(label, "PretrainedEncoder", lambda path, layers, bfloat16: encoder)
     monkeypatch.setattr("sys.argv", ["label", "x", str(clips), str(lessons), str(tmp_path / "out")])
     label.main()
     made = [load_clip(path) for path in sorted((tmp_path / "out").glob("*.npz"))]
     assert len(made) == len(list(lessons.glob("*.rec.npz")))
-    assert made[0].spoken and made[0].motion.expression.min() >= 0 and made[0].motion.expression.max() <= 1
+    mouth = made[0].motion.expression
+    assert made[0].spoken and mouth.min() >= 0 and mouth.max() <= 1 and mouth.std() > 1e-4
+    with np.load(lessons / "mouth.npz") as file:
+        kernel = file["kernel"]
+    assert kernel.shape[1:] == (192, 11) and kernel[:, : label.HEARD].any() and not kernel[:, label.HEARD :].any()
+
+
+def test_mouths_are_not_read_off_phones(lessons, tmp_path, monkeypatch):
+    np.savez(
+        tmp_path / "c.npz", samples=np.ones(24000, np.int16), sample_rate=24000, phones=["m", "a"], ends=[0.2, 1.0]
+    )
+    monkeypatch.setattr("sys.argv", ["label", "x", str(tmp_path), str(lessons), str(tmp_path / "out")])
+    with pytest.raises(UserError, match="no tracked clip"):
+        label.main()
