@@ -19,27 +19,12 @@ from torch import Tensor
 
 from motion.clips import Clip, load_clips
 from motion.judge import correlation
+from motion.lips import Lips, lips_on
 from motion.sample import DiffusionMotion
-from vlogger.body.smplx import Body, load_body, pose, subset
-from vlogger.types import Audio, Motion, Portrait, Subject, seeded
+from vlogger.body.smplx import load_body
+from vlogger.types import Audio, Portrait, Subject, seeded
 
-POINTS = [13, 14, 61, 291, 10, 152]  # upper and lower lip, corners, forehead, chin: MediaPipe's numbers
 LAGS = range(-6, 7)
-
-
-def opening(body: Body, motion: Motion) -> Tensor:
-    """(2, t) distance of the inner lips, and of the corners, over the height of the face, of the head at rest."""
-    still = torch.eye(3).expand(len(motion), 55, 3, 3)
-    vertices = pose(body, torch.zeros(1), still, motion.expression, torch.zeros(len(motion), 3)).vertices
-    corners = vertices[:, body.faces[body.mp_faces[POINTS]]]  # t 6 3 3
-    points = (corners * body.mp_bary[POINTS][..., None]).sum(2)
-    high, wide, face = ((points[:, k] - points[:, k + 1]).norm(dim=-1) for k in (0, 2, 4))
-    return torch.stack([high, wide]) / face
-
-
-def lips(body: Body) -> Body:
-    """The part of the body that `opening` looks at."""
-    return subset(body, body.faces[body.mp_faces[POINTS]].unique())
 
 
 def subject_of(clip: Clip) -> Subject:
@@ -77,9 +62,9 @@ def report(made: Tensor, true: Tensor) -> dict[str, float]:
     }
 
 
-def silence(body: Body, stage: DiffusionMotion, clip: Clip) -> dict[str, float]:
+def silence(lips: Lips, stage: DiffusionMotion, clip: Clip) -> dict[str, float]:
     """Opening and its spread over three seconds of nothing."""
-    still = opening(body, stage(Audio(torch.zeros(48000), 16000), subject_of(clip), generator=seeded(0)))[0]
+    still = lips(stage(Audio(torch.zeros(48000), 16000), subject_of(clip), generator=seeded(0)).expression)[:, 0]
     return {"silence_opening": float(still.mean()), "silence_spread": float(still.std())}
 
 
@@ -106,21 +91,21 @@ def main() -> None:
     clips = [clip for clip in load_clips(given.clips) if not clip.spoken][: given.most]
     with initialize_config_module("conf", version_base="1.3"):
         cfg = compose("generate", [f"fps={clips[0].motion.fps}", *given.overrides])
-    whole = load_body()
-    body, stage = lips(whole), built(cfg.motion, whole)
+    body = load_body()
+    lips, stage = lips_on(body), built(cfg.motion, body)
     made, true = [], []
     for clip in clips:
         motion = stage(
             Audio(noisy(clip.samples, given.noise), clip.sample_rate), subject_of(clip), generator=seeded(given.seed)
         )
-        made.append(opening(body, motion))
-        true.append(opening(body, clip.motion))
+        made.append(lips(motion.expression).T)
+        true.append(lips(clip.motion.expression).T)
     frames = min(curve.shape[1] for curve in made + true)
     made, true = (torch.stack([curve[:, :frames] for curve in curves]) for curves in (made, true))
     results = report(made[:, 0], true[:, 0])
     wide = report(made[:, 1], true[:, 1])
     results |= {f"width_{name}": wide[name] for name in ("r", "r_shuffled", "r_without_mean_curve", "best_lag_frames")}
-    for name, value in {**results, **silence(body, stage, clips[0])}.items():
+    for name, value in {**results, **silence(lips, stage, clips[0])}.items():
         print(f"{name:32s} {value:.4f}")
 
 
