@@ -16,14 +16,21 @@ import torch
 from torch import Tensor
 
 from motion.audio import COLUMNS_PER_SECOND, frame_times, loudness, mel_power, resample
-from motion.features import EXPRESSIONS, MOUTH, FeatureSpace, Reference, to_features
+from motion.features import EXPRESSIONS, MOUTH, FeatureSpace, Reference, mirrored, to_features
+from motion.lips import Lips, lips_on
 from motion.visemes import curves
+from vlogger.body.smplx import load_body
 from vlogger.errors import UserError
 from vlogger.types import Audio, Motion
 
 SPOKEN_FPS = 100.0  # at which computed mouth curves are stored
 BLINKS = [EXPRESSIONS.index("eyeBlinkLeft"), EXPRESSIONS.index("eyeBlinkRight")]
 FULL_BLINK, LEAST_BLINK = 0.95, 0.15
+SPEAKING = torch.tensor([name in MOUTH for name in EXPRESSIONS])
+MIRRORED = [EXPRESSIONS.index(mirrored(name)) for name in EXPRESSIONS]
+SIDEWAYS = torch.tensor([name in ("mouthLeft", "mouthRight", "jawLeft", "jawRight") for name in EXPRESSIONS])
+ROUNDED, ROUNDING = EXPRESSIONS.index("mouthPucker"), 0.06  # the unit, and the deviation that is believed possible
+SHUT = 0.05  # share of a clip's frames in which its lips are shut
 PHONES_LATE = 0.05  # seconds by which the synthesiser's phones lie behind its sound: 0.04 for s z ʃ, 0.05 for vowels
 
 
@@ -96,20 +103,58 @@ def load_clip(path: Path) -> Clip:
     return Clip(path.stem, samples, rate, motion, rest, spoken)
 
 
-def load_clips(folder: str | Path) -> list[Clip]:
+def load_clips(folder: str | Path, closed: bool = True) -> list[Clip]:
     """All clips below a folder, in the order of their paths; UserError when there are none.
 
-    Tracked clips that lie in one folder are of one speaker.
+    Tracked clips that lie in one folder are of one speaker. `closed`: with mouths that begin at closed lips.
     """
     paths = sorted(map(Path, glob(f"{folder}/**/*.npz", recursive=True)))  # links are followed
     if not paths:
         raise UserError(
             f"There are no motion clips (*.npz) in {folder}: make some with vlogger.curate, or set data=FOLDER."
         )
-    clips = []
+    clips, lips = [], lips_on(load_body())
     for _, same_speaker in groupby(paths, key=lambda path: path.parent):
-        clips += full_blinks([load_clip(path) for path in same_speaker])
+        speaker = full_blinks([load_clip(path) for path in same_speaker])
+        clips += from_closed(speaker, lips) if closed else speaker
     return clips
+
+
+def from_closed(clips: list[Clip], lips: Lips) -> list[Clip]:
+    """The same clips of one speaker with mouths that begin at closed lips, as everybody's who is to be animated.
+
+    A speaker may rest with lips apart, and then some units close them: counted from the rest they are negative, and
+    nobody can show that. Here the units are the likeliest within [0, 1] whose lips do what the speaker's do: open from
+    where theirs are shut, widen from where theirs are at rest.
+    """
+    if not clips or clips[0].spoken:
+        return clips
+    varied = covariance(torch.cat([clip.motion.expression - clip.rest for clip in clips]) * SPEAKING)
+    return [replace(clip, motion=shown_from_closed(clip, lips, varied), rest=clip.rest * ~SPEAKING) for clip in clips]
+
+
+def covariance(mouths: Tensor) -> Tensor:
+    """(t, e) -> (e, e) how units of symmetric mouths vary together, and that lips may be rounded, which not every
+    speaker does."""
+    together = torch.cov(symmetric(mouths).T)
+    together[ROUNDED, ROUNDED] += ROUNDING**2
+    return together
+
+
+def symmetric(mouths: Tensor) -> Tensor:
+    """(t, e) without what one side does more than the other: that is the speaker, not the speech."""
+    return (mouths + mouths[:, MIRRORED]) / 2 * ~SIDEWAYS
+
+
+def shown_from_closed(clip: Clip, lips: Lips, varied: Tensor) -> Motion:
+    """One clip's motion with such a mouth."""
+    expression, closed = clip.motion.expression, lips(torch.zeros(len(EXPRESSIONS)))
+    lips_shown = lips(expression * SPEAKING)
+    opening = (lips_shown[:, 0] - lips_shown[:, 0].quantile(SHUT)).clamp(min=0)
+    width = lips_shown[:, 1] - lips(clip.rest * SPEAKING)[1]
+    units = symmetric((expression - clip.rest) * SPEAKING)
+    mouth = lips.showing(closed + torch.stack([opening, width], dim=1), units, varied)
+    return replace(clip.motion, expression=torch.where(SPEAKING, mouth, expression))
 
 
 def full_blinks(clips: list[Clip]) -> list[Clip]:

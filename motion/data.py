@@ -25,7 +25,8 @@ from vlogger.types import Motion
 OUTSIDE = 0.6  # seconds by which a stretch may begin before its recording or end after it
 AROUND = 0.8  # seconds of nothing that are heard before and after each recording
 PAST_NOISE = 0.1  # of the known frames, scaled: what is continued is never perfect
-BEFORE, AFTER = 0.12, 0.15  # seconds by which lips begin before the sound and end after it
+BEFORE, AFTER = 0.25, 0.4  # seconds by which lips begin before the sound and end after it
+CLOSING = 0.2  # seconds in which they do
 HUSH_SECONDS = 6.0
 FROM_REST, ARRIVAL = 0.3, 0.6  # share of rows that begin as a portrait, and seconds until they move as any other
 
@@ -53,7 +54,8 @@ class Recording:
         late = round(BEFORE * COLUMNS_PER_SECOND)
         speech = F.pad(self.said.speech, (reach, reach))[None, None]
         wide = F.max_pool1d(F.pad(speech, (reach - late, late)), reach + 1, 1)
-        soft = F.avg_pool1d(wide, 9, 1, 4)[0, 0]
+        half = round(CLOSING / 2 * COLUMNS_PER_SECOND)
+        soft = F.avg_pool1d(wide, 2 * half + 1, 1, half)[0, 0]
         column = ((times * COLUMNS_PER_SECOND).round().long() + reach).clamp(0, len(soft) - 1)
         return soft[column][:, None]
 

@@ -29,7 +29,8 @@ from motion.prosody import Prosody
 
 RATE = 50.0  # samples a second
 MEMORY = 2.5  # seconds of speech that make a speaker lively
-CALM = 0.1  # share of the head's motion that is left when nobody speaks
+CALM = 0.03  # share of the head's motion that is left when nobody speaks
+LIVELY = 5.5  # power of the share of speech: clips of two words and of running speech differ in it, and in their heads
 BLINKS_A_MINUTE = 17.0
 IN_PAUSES, IN_SPEECH = 2.0, 0.8  # times as many blinks as on average
 REFRACTORY = 0.6  # seconds between blinks
@@ -49,8 +50,8 @@ class Scene:
 
     @property
     def lively(self) -> Tensor:
-        """(t,) how large movements are: 1 for who talks on and on."""
-        return CALM + (1 - CALM) * self.talking**2
+        """(t,) how large movements are: 1 for who talks on and on, little for who says a word or two."""
+        return CALM + (1 - CALM) * self.talking**LIVELY
 
 
 def scene(heard: Prosody, start: float, seconds: float) -> Scene:
@@ -136,24 +137,30 @@ def blinks(view: Scene, generator: torch.Generator) -> Tensor:
 
 
 # Standard deviations in degrees of pitch, yaw and roll of a lively head, and how long they last, seconds
-SWAYS = (((2.3, 2.7, 2.1), 2.6), ((2.8, 3.4, 1.9), 0.55), ((1.0, 1.1, 0.6), 0.2))
+SWAYS = (((7.5, 10.0, 9.0), 2.6), ((10.5, 13.5, 9.5), 0.5), ((3.4, 3.8, 2.4), 0.2))
+NOD = (6.0, 18.0)  # degrees, of a stress of mean strength
+FARTHEST = (11.0, 15.0, 13.0)  # degrees of pitch, yaw and roll that are never passed
 
 
 def head(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
     """Rotations of neck and head, and the shift that goes with them."""
-    count, lively = len(view.times), view.lively
+    count, lively, still = len(view.times), view.lively, torch.zeros(len(view.times))
     pitch, yaw, roll = (
-        sum(sizes[axis] * DEGREE * lively * sway(count, seconds, generator) for sizes, seconds in SWAYS)
+        sum((sizes[axis] * DEGREE * lively * sway(count, seconds, generator) for sizes, seconds in SWAYS), still)
         for axis in range(3)
     )
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
         eager = float(at_moment(lively, view, moment))
         if uniform(0, 1, generator) < 0.6:
-            size = eager * strength * uniform(2.5, 6.5, generator) * DEGREE
+            size = eager * strength * uniform(*NOD, generator) * DEGREE
             nod = bump(view.times, moment + 0.06, 0.08) - 0.35 * bump(view.times, moment - 0.18, 0.1)
             pitch = pitch + size * nod
         if uniform(0, 1, generator) < 0.25:
-            yaw = yaw + eager * 3.0 * DEGREE * normal(generator) * bump(view.times, moment, 0.2)
+            yaw = yaw + eager * 7.0 * DEGREE * normal(generator) * bump(view.times, moment, 0.2)
+    pitch, yaw, roll = (
+        most * DEGREE * torch.tanh(turn / (most * DEGREE))
+        for most, turn in zip(FARTHEST, (pitch, yaw, roll), strict=True)
+    )
     shift = 0.0015 * lively * sway(count, 2.0, generator)
     curves = {
         "translation.x": 0.012 * roll + shift,
@@ -204,20 +211,20 @@ def eyes(view: Scene, turn: Mapping[str, Tensor], generator: torch.Generator) ->
 def brows(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
     """Up at a third of the stresses, now and then a frown; a slow mood around the eyes."""
     count, lively = len(view.times), 0.3 + 0.7 * view.lively
-    up, frown = 0.06 * lively * sway(count, 1.0, generator), 0.05 * lively * sway(count, 1.5, generator)
+    up, frown = 0.1 * lively * sway(count, 1.0, generator), 0.08 * lively * sway(count, 1.5, generator)
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
         chance, eager = uniform(0, 1, generator), float(at_moment(lively, view, moment))
         if chance < 0.33:
-            up = up + eager * strength * uniform(0.12, 0.38, generator) * bump(view.times, moment, 0.14)
+            up = up + eager * strength * uniform(0.15, 0.5, generator) * bump(view.times, moment, 0.14)
         elif chance > 0.92:
-            frown = frown + eager * uniform(0.12, 0.3, generator) * bump(view.times, moment, 0.25)
+            frown = frown + eager * uniform(0.15, 0.4, generator) * bump(view.times, moment, 0.25)
     mood, sides = lively * sway(count, 2.5, generator), ("Left", "Right")
     outer = {f"browOuterUp{side}": 0.8 * up for side in sides}
     pleased = {f"{unit}{side}": size * mood for unit, size in PLEASED.items() for side in sides}
     return {"browInnerUp": up, **outer, **{f"browDown{side}": frown for side in sides}, **pleased}
 
 
-PLEASED = {"eyeSquint": 0.07, "cheekSquint": 0.07, "noseSneer": 0.04}  # how much a mood moves them
+PLEASED = {"eyeSquint": 0.1, "cheekSquint": 0.12, "noseSneer": 0.06}  # how much a mood moves them
 
 
 def body(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:

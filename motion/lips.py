@@ -13,10 +13,19 @@ EASE = 1e-8  # of squared face heights: what is not to be reached is not forced
 
 
 def lips_of(points: Tensor) -> Tensor:
-    """(..., 6, n) POINTS -> (..., 2): opening and width over the height of the face."""
-    upper, lower, right, left, top, chin = points.unbind(-2)
-    height = (top - chin).norm(dim=-1)
-    return torch.stack([(upper - lower).norm(dim=-1) / height, (right - left).norm(dim=-1) / height], dim=-1)
+    """(..., 6, n) POINTS -> (..., 2): opening and width over the height of the face.
+
+    The opening is how far the upper lip is above the lower one, towards the forehead: lips that have gone through each
+    other, as those of a mesh can, are less than shut.
+    """
+    apart, wide, up = spans(points.movedim(-2, 0)).unbind(0)
+    height = up.norm(dim=-1)
+    return torch.stack([(apart * up).sum(-1) / height**2, wide.norm(dim=-1) / height], dim=-1)
+
+
+def spans(points: Tensor) -> Tensor:
+    """(6, ...) POINTS -> (3, ...): from the one to the other of the lips, the corners, forehead and chin."""
+    return points[0::2] - points[1::2]
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,14 @@ class Lips:
 
     def slopes(self, expression: Tensor) -> Tensor:
         """(t, e) -> (t, 2, e) how they change with each unit."""
-        return torch.func.vmap(torch.func.jacrev(self))(expression)
+        units = spans(self.units)
+        apart, wide, up = (spans(self.base)[:, None] + torch.einsum("sxe,te->stx", units, expression)).unbind(0)
+        height, width = up.norm(dim=-1, keepdim=True), wide.norm(dim=-1, keepdim=True)
+        taller = up @ units[2] / height
+        opening = (apart * up).sum(-1, keepdim=True) / height**2
+        opens = (up @ units[0] + apart @ units[2]) / height**2 - 2 * opening * taller / height
+        widens = wide @ units[1] / width / height - width / height**2 * taller
+        return torch.stack([opens, widens], dim=1)
 
     def showing(self, wanted: Tensor, expression: Tensor, covariance: Tensor) -> Tensor:
         """(t, e) within [0, 1]: the expression nearest to `expression` whose lips are `wanted` (t, 2).

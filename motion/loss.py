@@ -6,7 +6,10 @@ import torch
 from torch import Tensor
 
 from motion.features import FeatureSpace, longest
+from motion.lips import Lips
 from vlogger.diffusion.loss import squared
+
+LIPS_SPREAD = torch.tensor([0.03, 0.015])  # of opening and width in speech, face heights
 
 Temporal = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -31,7 +34,8 @@ class MotionLoss:
     """L_diff + lambda_face * L_temp(expression) + lambda_body * L_temp(pose), with separate weights as in VLOGGER 3.1.
 
     `emphasis` multiplies the weight of the features whose name begins so (the longest wins): lips count more than
-    brows. Weights are 0 where the truth is not known.
+    brows. Weights are 0 where the truth is not known. With `lips`, what units show together counts too, `lambda_lips`
+    times: opening and width of the lips, which are what sound tells.
     """
 
     def __init__(
@@ -42,8 +46,11 @@ class MotionLoss:
         temporal_face: Temporal = velocity,
         temporal_body: Temporal = velocity,
         emphasis: Mapping[str, float] | None = None,
+        lips: Lips | None = None,
+        lambda_lips: float = 0.0,
     ):
-        self.face = space.face
+        self.face, self.lips, self.lambda_lips = space.face, lips, lambda_lips
+        self.scales, self.jaw = space.scales[self.face], space.names.index("jawOpen") if lips else 0
         self.lambdas = (lambda_face, lambda_body)
         self.temporal = (temporal_face, temporal_body)
         self.emphasis = torch.tensor([longest(emphasis or {}, name, 1.0) for name in space.names])
@@ -56,4 +63,12 @@ class MotionLoss:
         for name, chosen, term in (("face", face, self.temporal[0]), ("body", 1 - face, self.temporal[1])):
             parts[f"temporal_{name}"] = term(prediction, clean, weight * chosen)
         total = parts["diff"] + self.lambdas[0] * parts["temporal_face"] + self.lambdas[1] * parts["temporal_body"]
+        if self.lips is not None:
+            made, true = (self.shown(self.lips, values) for values in (prediction, clean))
+            parts["lips"] = squared(made, true, weight[..., [self.jaw, self.jaw]])
+            total = total + self.lambda_lips * parts["lips"]
         return {"loss": total, **parts}
+
+    def shown(self, lips: Lips, features: Tensor) -> Tensor:
+        """(b, t, d) -> (b, t, 2) opening and width, in their own deviation."""
+        return lips(features[..., self.face].float() * self.scales) / LIPS_SPREAD

@@ -7,15 +7,17 @@ from diffusers import DDIMScheduler
 
 from motion.audio import BINS, SAMPLE_RATE, around, hear
 from motion.augment import add_noise, augment, band, equalise, gain, mask_bins, reverberate, vocal_tract
-from motion.clips import load_clip, load_clips, save_clip
+from motion.clips import SPEAKING, load_clip, load_clips, save_clip
 from motion.data import AROUND, Recording, SpeechMotion, cut, hush, interpolate, measured_scales, record
 from motion.ears import LogMel
-from motion.features import MOUTH, FeatureSpace
+from motion.features import EXPRESSIONS, MOUTH, FeatureSpace
 from motion.judge import correlation
+from motion.lips import lips_on
 from motion.loss import MotionLoss, smoothness, velocity
 from motion.network import MotionTransformer
 from motion.report import Agreement, Preview
 from vlogger.body.rotation import axis_angle_to_matrix
+from vlogger.body.smplx import load_body
 from vlogger.diffusion.loss import noise_levels
 from vlogger.errors import UserError
 from vlogger.types import Audio, Motion, seeded
@@ -92,7 +94,25 @@ def test_blinks_of_narrow_eyes_close(tmp_path):
     clips = load_clips(tmp_path)
     peaks = [float(c.motion.expression[:, 28].max()) for c in clips]
     assert peaks == pytest.approx([0.95, 0.95 * 0.75], abs=0.01), "one factor for all clips of the folder"
-    torch.testing.assert_close(clips[0].motion.expression[:, 0], load_clip(tmp_path / "0.npz").motion.expression[:, 0])
+    assert torch.equal(load_clips(tmp_path, closed=False)[0].motion.expression[:, 0], clip(seed=0)[1].expression[:, 0])
+
+
+def test_a_mouth_begins_at_closed_lips(tmp_path):
+    """Somebody whose lips rest apart and who opens and closes them sideways: as told, they do the same from shut."""
+    lips, jaw, close, left = lips_on(load_body()), 0, EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("mouthLeft")
+    audio, motion = clip()
+    motion.expression[:, close] = 0.3 * motion.expression[:, jaw].flip(0)
+    motion.expression[:, jaw] += 0.15
+    motion.expression[:, left] = 0.2
+    save_clip(tmp_path / "clip.npz", audio, motion)
+    tracked, told = load_clips(tmp_path, closed=False)[0], load_clips(tmp_path)[0]
+    was, shown = (lips(one.motion.expression)[:, 0] for one in (tracked, told))
+    assert (tracked.motion.expression - tracked.rest).min() < -0.05, "nobody can show that"
+    assert told.motion.expression.min() >= 0 and not (told.rest * SPEAKING).any()
+    shut = float(lips(torch.zeros(52))[0])
+    assert shown.min() == pytest.approx(shut, abs=1e-3)
+    torch.testing.assert_close(shown - shut, (was - was.quantile(0.05)).clamp(min=0), atol=2e-3, rtol=0)
+    assert not told.motion.expression[:, left].any(), "crooked is the speaker, not the speech"
 
 
 def test_other_files_are_refused(tmp_path):
@@ -186,8 +206,8 @@ def test_where_nobody_speaks_the_mouth_is_closed_and_counts_more(tmp_path):
     times = torch.arange(75).double() / 25 + 0.02
     features = torch.ones(75, SPACE.size)
     closed, weight = task.close(recording, times, features, torch.ones_like(features))
-    assert closed[5:25, 0].min() > 0.9 and closed[35:, 0].abs().max() == 0
-    assert (weight[35:, 0] == 3).all() and (weight[5:25, 0] == 1).all()
+    assert closed[5:25, 0].min() > 0.9 and closed[40:, 0].abs().max() == 0
+    assert (weight[40:, 0] == 3).all() and (weight[5:25, 0] == 1).all()
     assert (closed[:, -1] == 1).all() and (weight[:, -1] == 1).all(), "the head goes on"
 
 
@@ -233,6 +253,22 @@ def test_loss_weights_face_and_body_apart():
     torch.testing.assert_close(parts["loss"], expected)
     made[..., SPACE.face] = 0
     assert MotionLoss(SPACE, 2.0, 3.0)(made, true, torch.ones_like(made))["temporal_face"] == 0
+
+
+def test_lips_count_together():
+    """Units that undo each other change no lips; the same units that add up do."""
+    space, lips = FeatureSpace(), lips_on(load_body())
+    jaw, close = EXPRESSIONS.index("jawOpen"), EXPRESSIONS.index("mouthClose")
+    true, made = torch.zeros(2, 1, 4, space.size)
+    opens = lips.units[0, 1] - lips.units[1, 1]
+    ratio = -float(opens[jaw] / opens[close])
+    undone, added = made.clone(), made.clone()
+    undone[..., jaw], undone[..., close], added[..., jaw] = 0.2, 0.2 * ratio, 0.2
+    parts = [
+        MotionLoss(space, 0, 0, lips=lips, lambda_lips=2.0)(one, true, torch.ones_like(one)) for one in (undone, added)
+    ]
+    assert parts[0]["lips"] < 0.2 * parts[1]["lips"] and parts[1]["lips"] > 0.5
+    torch.testing.assert_close(parts[1]["loss"], parts[1]["diff"] + 2 * parts[1]["lips"])
 
 
 def test_scales_are_root_mean_squares(folder):

@@ -128,7 +128,33 @@ def test_mouths_are_read_off(encoder, lessons, tmp_path, monkeypatch):
     assert made[0].spoken and mouth.min() >= 0 and mouth.max() <= 1 and mouth.std() > 1e-4
     with np.load(lessons / "mouth.npz") as file:
         kernel = file["kernel"]
-    assert kernel.shape[1:] == (192, 11) and kernel[:, : label.HEARD].any() and not kernel[:, label.HEARD :].any()
+    heard = label.UNITS.directions
+    assert kernel.shape[1:] == (192, 17) and kernel[:, :heard].any() and not kernel[:, heard:].any()
+
+
+def test_a_regression_is_a_convolution():
+    chance = seeded(0)
+    features = [torch.randn(60, 5, generator=chance) for _ in range(3)]
+    wanted = [one[:, :2] + 0.1 * torch.randn(60, 2, generator=chance) for one in features]
+    read = label.Regression(label.Hearing(2, 0.01, directions=4), features, wanted)
+    taps = read.taps(5, 3)
+    assert taps.shape == (2, 5, 7) and not taps[..., 0].any() and not taps[:, 4].any()
+    moments = torch.nn.functional.conv1d(features[0].T[None], taps)[0].T  # at whole features; frames are between two
+    between = (moments[1:-1] + moments[2:]) / 2 * read.spread
+    expected = (read(features[0]) - read.mean + read.middle @ read.weight)[4:-4]
+    torch.testing.assert_close(between, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_what_differs_between_clips_alone_is_not_heard_within():
+    """Two clips whose microphone and whose resting lips differ: within each, only one direction says anything."""
+    chance = seeded(0)
+    features = [torch.randn(300, 2, generator=chance) + torch.tensor([0.0, level]) for level in (-3.0, 3.0)]
+    wanted = [one[:, :1] + 2 * one[:, 1:].mean() for one in features]
+    within, across = (
+        label.Regression(label.Hearing(0, 1e-4, within, directions=2), features, wanted).weight[:, 0].abs()
+        for within in (True, False)
+    )
+    assert within[1] < 0.1 * within[0] and across[1] > across[0]
 
 
 def test_mouths_are_not_read_off_phones(lessons, tmp_path, monkeypatch):
