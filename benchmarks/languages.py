@@ -3,7 +3,7 @@
 SOUNDS: recordings (or folders of them), also singing and noise. From each the stage makes a motion for the neutral
 body.
 One line each: seconds, standard deviation of the lips' opening and width while somebody speaks (percent of the face's
-height), the opening's while nobody speaks over that while somebody does, mean opening, blinks a minute, CPU seconds for
+height), how fast the opening changes in pauses over how fast in speech, mean opening, blinks a minute, CPU seconds for
 a second of sound. A motion that collapses has lips that hardly move, or stay open.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_module
 
-from benchmarks.motion import blinks, said_at, spreads
+from benchmarks.motion import blinks, in_pauses, said_at
 from motion.lips import Lips, lips_on
 from motion.teacher import files_of
 from vlogger.body.smplx import load_body
@@ -35,7 +35,7 @@ def measured(stage, lips: Lips, subject: Subject, path: Path) -> list[float]:
     opening, width = 100 * lips(motion.expression).T
     said, column = said_at(sound, len(motion), motion.fps)
     spread = [float(curve[said[column] > 0].std()) for curve in (opening, width)]
-    still = spreads(opening, sound, motion.fps)
+    still = in_pauses(opening, sound, motion.fps)
     return [sound.duration, *spread, still, float(opening.mean()), blinks(motion)[0], cost]
 
 

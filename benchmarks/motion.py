@@ -5,7 +5,7 @@ neutral body, at the video's own rate. Truth: MediaPipe's points in the true fra
 
 - r_open, r_wide: Pearson's r over time of the lips' opening and width (in face heights; on the mesh and in the frames),
   the best lag in frames (positive: made lips are late), and r_open with the next video's sound (shuffled);
-- silence: the standard deviation of the opening while nobody speaks over that while somebody does;
+- silence: how fast the lips open and close in pauses (`vlogger.evaluation.silence`) over how fast in speech;
 - blinks a minute and their mean length in ms (lids more than half shut) in two minutes of the repeated sound;
 - head: standard deviation of its turn in degrees, made and true; jitter: mean third difference of the face's points.
 """
@@ -27,6 +27,7 @@ from motion.prosody import prosody
 from vlogger.body.rotation import matrix_to_axis_angle
 from vlogger.body.skeleton import joint_index
 from vlogger.body.smplx import Body
+from vlogger.evaluation.silence import silence_of
 from vlogger.hear import neutral
 from vlogger.io_audio import load_audio
 from vlogger.types import Audio, Motion, Subject, seeded
@@ -87,12 +88,10 @@ def said_at(sound: Audio, frames: int, fps: float) -> tuple[Tensor, Tensor]:
     return said, ((torch.arange(frames) + 0.5) / fps * 100).long().clamp(max=len(said) - 1)
 
 
-def spreads(made: Tensor, sound: Audio, fps: float) -> float:
-    """Opening (t,): how much it moves while nobody speaks, over how much while somebody does."""
+def in_pauses(made: Tensor, sound: Audio, fps: float) -> float:
+    """Opening (t,): how fast it changes in pauses, over how fast in speech; nan without a pause."""
     said, column = said_at(sound, len(made), fps)
-    away = torch.nn.functional.max_pool1d(said[None, None], 41, 1, 20)[0, 0][column] == 0
-    speech = said[column] > 0
-    return float(made[away].std() / made[speech].std()) if away.sum() > 5 else float("nan")
+    return silence_of(made.numpy(), said[column].numpy() > 0, fps)["pause_motion"]
 
 
 def measured(stage, body: Body, subject: Subject, video: Path, other: Path) -> dict[str, float]:
@@ -120,7 +119,7 @@ def measured(stage, body: Body, subject: Subject, video: Path, other: Path) -> d
         "r_wide": float(r[1]),
         "lag": max(lags, key=lambda lag: lags[lag]),
         "r_shuffled": float(correlation(shuffled, true)[0]),
-        "silence": spreads(made[0], sounds[0], stage.fps),
+        "silence": in_pauses(made[0], sounds[0], stage.fps),
         "opening_made_over_true": float(made[0].std() / true[0].std()),
         "blinks": rate_of_blinks,
         "blink_ms": length,

@@ -90,9 +90,10 @@ def with_sound(bench: Bench, film: Film, audio: Audio) -> tuple[Numbers, Arrays]
     said = judges.lips(audio, count, film.fps)
     numbers = {f"judge_r_{name}": lips.correlation(seen[name], said[name]) for name in CURVES}
     numbers["judge_lag"] = float(lips.best_lag(seen["aperture"], said["aperture"])[0])
-    numbers |= prefixed_by("level", silence_of(seen["aperture"], speech_by_level(audio, count, film.fps)))
+    numbers |= prefixed_by("level", silence_of(seen["aperture"], speech_by_level(audio, count, film.fps), film.fps))
     if judges.vad is not None:
-        numbers |= prefixed_by("vad", silence_of(seen["aperture"], speech_by_vad(judges.vad, audio, count, film.fps)))
+        speech = speech_by_vad(judges.vad, audio, count, film.fps)
+        numbers |= prefixed_by("vad", silence_of(seen["aperture"], speech, film.fps))
     if judges.syncnet is not None:
         numbers |= syncnet.lse(judges.syncnet, film.frames, film.points, audio)
     return numbers, {f"said_{name}": curve for name, curve in said.items()}

@@ -35,8 +35,10 @@ LIPS = (
 SILENCE = (
     Metric("vad_silent_motion", "lip speed in silence over speech (silero-vad)", "", "truth"),
     Metric("vad_silent_aperture", "aperture in silence (silero-vad)", "pupils", "truth", 4),
+    Metric("vad_pause_motion", "lip speed in pauses over speech (silero-vad)", "", "down"),
     Metric("level_silent_motion", "lip speed in silence over speech (level)", "", "truth"),
     Metric("level_silent_aperture", "aperture in silence (level)", "pupils", "truth", 4),
+    Metric("level_pause_motion", "lip speed in pauses over speech (level)", "", "down"),
 )
 IDENTITY = (
     Metric("identity_distance", "identity distance to the reference (dlib, L2)", "", "down"),

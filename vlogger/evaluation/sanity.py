@@ -98,8 +98,8 @@ def of_lips(films: list[Film], sounds: list[Audio], bench: Bench) -> Iterator[Ch
         yield above("LSE-C with its sound, against another's", scores[0]["lse_c"], scores[1]["lse_c"])
     speech = speech_by_level(sounds[0], len(curve), films[0].fps)
     gated = np.where(speech, curve, np.nanmin(curve))
-    if np.isfinite(silence_of(curve, speech)["silent_aperture"]):
-        found = [silence_of(values, speech)["silent_aperture"] for values in (gated, curve)]
+    if np.isfinite(silence_of(curve, speech, films[0].fps)["silent_aperture"]):
+        found = [silence_of(values, speech, films[0].fps)["silent_aperture"] for values in (gated, curve)]
         yield below("aperture in silence of lips closed there, against the true", found[0], found[1] + 1e-9)
 
 

@@ -3,6 +3,8 @@
 - silent motion [1], better: truth's. Mean speed of the lip aperture in frames without speech over that in frames with
   speech
 - silent aperture [pupils], better: truth's. Mean aperture in frames without speech
+- motion in pauses [1], better: lower. The same speeds, of frames from half a second after speech to a quarter of a
+  second before it: lips need that long to close, and they part before the sound
 
 What is speech is said by silero-vad (MIT, weights=FOLDER), or, without it, by the level of the sound: 35 dB below the
 loudest tenth. Both are reported under their own names.
@@ -22,6 +24,7 @@ from vlogger.types import Audio
 SILENCE_DB = -35.0  # below the loudest tenth
 CHUNK = 512  # samples at 16 kHz that silero-vad looks at
 SPEECH = 0.5  # probability from which on it is speech
+CLOSING, PARTING = 0.5, 0.25  # seconds after and before speech in which lips move without a sound
 FEWEST = 3  # frames of either kind that a mean needs
 
 
@@ -53,16 +56,28 @@ def speech_by_level(audio: Audio, frames: int, fps: float) -> NDArray:
     return level > np.quantile(level, 0.9) + SILENCE_DB
 
 
-def silence_of(aperture: NDArray, speech: NDArray) -> dict[str, float]:
-    """Both metrics of an aperture curve (t,) and speech (t,) bool; nan without enough frames of both kinds."""
+def paused(speech: NDArray, fps: float) -> NDArray:
+    """(t,) bool -> (t,) bool: nobody has spoken for CLOSING seconds, nor will within PARTING."""
+    before, after = round(PARTING * fps), round(CLOSING * fps)
+    near = np.convolve(speech.astype(int), np.ones(before + after + 1, int))
+    return near[before : before + len(speech)] == 0
+
+
+def silence_of(aperture: NDArray, speech: NDArray, fps: float) -> dict[str, float]:
+    """The metrics of an aperture curve (t,) and speech (t,) bool; nan without enough frames of both kinds."""
     count = min(len(aperture), len(speech))
-    aperture, silent = aperture[:count], ~speech[:count]
+    aperture, speech = aperture[:count], speech[:count]
     speed = np.abs(np.gradient(aperture))
     known = np.isfinite(speed) & np.isfinite(aperture)
-    quiet, loud = known & silent, known & ~silent
-    if min(quiet.sum(), loud.sum()) < FEWEST:
-        return {"silent_motion": float("nan"), "silent_aperture": float("nan")}
+    silent = known & ~speech
+    loud = mean_of(speed, known & speech)
     return {
-        "silent_motion": float(speed[quiet].mean() / max(speed[loud].mean(), 1e-6)),
-        "silent_aperture": float(aperture[quiet].mean()),
+        "silent_motion": float(mean_of(speed, silent) / np.maximum(loud, 1e-6)),
+        "silent_aperture": mean_of(aperture, silent) + 0 * loud,
+        "pause_motion": float(mean_of(speed, known & paused(speech, fps)) / np.maximum(loud, 1e-6)),
     }
+
+
+def mean_of(values: NDArray, chosen: NDArray) -> float:
+    """The mean of some of the values; nan for fewer than FEWEST."""
+    return float(values[chosen].mean()) if chosen.sum() >= FEWEST else float("nan")
