@@ -102,8 +102,7 @@ class Learned:
 
     def features(self, mel: Tensor) -> Tensor:
         """Columns with context (c, 80) -> (n, size)."""
-        with torch.inference_mode():
-            learned = self.encoder(mel[None])[0]
+        learned = self.encoder.piece(mel)
         own = mel[self.encoder.before :][: 2 * len(learned) : 2]
         return torch.cat([learned, own.unflatten(1, (_BANDS, -1)).mean(2)], dim=1)
 

@@ -100,17 +100,21 @@ class SpeechEncoder(Checkpoint):
 
     @torch.inference_mode()
     def hear(self, mel: Tensor) -> Tensor:
-        """A whole recording, (c, 80) -> ((c + 1) // 2, size), in blocks; feature i belongs to column 2 i.
+        """A whole recording, (c, 80) -> ((c + 1) // 2, size); feature i belongs to column 2 i.
 
         Before and after it is silence.
         """
-        count = (len(mel) + 1) // 2
-        padded = F.pad(mel, (0, 0, self.before, self.after + 1), value=QUIET)
-        parts = []
+        columns = (len(mel) + 1) // 2 * 2 - 1 + self.before + self.after
+        return self.piece(F.pad(mel, (0, 0, self.before, self.after + 1), value=QUIET)[:columns])
+
+    @torch.inference_mode()
+    def piece(self, mel: Tensor) -> Tensor:
+        """Columns with their context, (before + 2 n - 1 + after, 80) -> (n, size), BLOCK at a time."""
+        context, parts = self.before + self.after, []
+        count = (len(mel) - context + 1) // 2
         for start in range(0, count, BLOCK):
-            taken = min(BLOCK, count - start)
-            columns = 2 * taken - 1 + self.before + self.after
-            parts.append(self(padded[None, 2 * start : 2 * start + columns])[0])
+            columns = 2 * min(BLOCK, count - start) - 1 + context
+            parts.append(self(mel[None, 2 * start : 2 * start + columns])[0])
         return torch.cat(parts)
 
 
