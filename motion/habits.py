@@ -211,11 +211,11 @@ def eyes(view: Scene, turn: Mapping[str, Tensor], generator: torch.Generator) ->
 def brows(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
     """Up at a third of the stresses, now and then a frown; a slow mood around the eyes."""
     count, lively = len(view.times), 0.3 + 0.7 * view.lively
-    up, frown = 0.1 * lively * sway(count, 1.0, generator), 0.08 * lively * sway(count, 1.5, generator)
+    up, frown = 0.13 * lively * sway(count, 1.0, generator), 0.1 * lively * sway(count, 1.5, generator)
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
         chance, eager = uniform(0, 1, generator), float(at_moment(lively, view, moment))
         if chance < 0.33:
-            up = up + eager * strength * uniform(0.15, 0.5, generator) * bump(view.times, moment, 0.14)
+            up = up + eager * strength * uniform(0.2, 0.6, generator) * bump(view.times, moment, 0.14)
         elif chance > 0.92:
             frown = frown + eager * uniform(0.15, 0.4, generator) * bump(view.times, moment, 0.25)
     mood, sides = lively * sway(count, 2.5, generator), ("Left", "Right")
@@ -224,7 +224,7 @@ def brows(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
     return {"browInnerUp": up, **outer, **{f"browDown{side}": frown for side in sides}, **pleased}
 
 
-PLEASED = {"eyeSquint": 0.1, "cheekSquint": 0.12, "noseSneer": 0.06}  # how much a mood moves them
+PLEASED = {"eyeSquint": 0.13, "cheekSquint": 0.16, "noseSneer": 0.09}  # how much a mood moves them
 
 
 def body(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:

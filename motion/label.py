@@ -37,7 +37,7 @@ from vlogger.errors import UserError
 
 FPS = 50.0
 MOST_STRETCH = 1.5
-STRETCH = (3.2, 6.0)  # of the lips' opening, and of their width
+STRETCH = (2.7, 5.0)  # of the lips' opening, and of their width
 SHUT = 0.1  # share of a recording in which lips are shut
 SOFT = 0.002  # face heights around shut within which lips close gradually
 LEAST_SPREAD = 0.01  # of a unit that moves at all
