@@ -115,20 +115,22 @@ def load_clips(folder: str | Path, closed: bool = True) -> list[Clip]:
         )
     clips, lips = [], lips_on(load_body())
     for _, same_speaker in groupby(paths, key=lambda path: path.parent):
-        speaker = full_blinks([load_clip(path) for path in same_speaker])
-        clips += from_closed(speaker, lips) if closed else speaker
+        loaded = [load_clip(path) for path in same_speaker]
+        tracked = full_blinks([clip for clip in loaded if not clip.spoken])
+        told = iter(from_closed(tracked, lips) if closed else tracked)
+        clips += [clip if clip.spoken else next(told) for clip in loaded]
     return clips
 
 
 def from_closed(clips: list[Clip], lips: Lips) -> list[Clip]:
-    """The same clips of one speaker with mouths that begin at closed lips, as everybody's who is to be animated.
+    """The same tracked clips of one speaker with mouths that begin at closed lips, as everybody's who is to be animated.
 
     A speaker may rest with lips apart, and then some units close them: counted from the rest they are negative, and
     nobody can show that. Here the units are the likeliest within [0, 1] whose lips do what the speaker's do: open from
     where theirs are shut, widen from where theirs are at rest.
     """
-    if not clips or clips[0].spoken:
-        return clips
+    if not clips:
+        return []
     varied = covariance(torch.cat([clip.motion.expression - clip.rest for clip in clips]) * SPEAKING)
     return [replace(clip, motion=shown_from_closed(clip, lips, varied), rest=clip.rest * ~SPEAKING) for clip in clips]
 
@@ -158,12 +160,12 @@ def shown_from_closed(clip: Clip, lips: Lips, varied: Tensor) -> Motion:
 
 
 def full_blinks(clips: list[Clip]) -> list[Clip]:
-    """The same clips of one speaker with blinks that close an eye: narrow eyes shut with less of the unit.
+    """The same tracked clips of one speaker with blinks that close an eye: narrow eyes shut with less of the unit.
 
     The strongest blinks (99th percentile) become 0.95 above the rest; not where nobody blinks, or only in doubt.
     """
-    if not clips or clips[0].spoken:
-        return clips
+    if not clips:
+        return []
     above = torch.cat([clip.motion.expression[:, BLINKS] - clip.rest[BLINKS] for clip in clips])
     strongest = above.quantile(0.99, dim=0)
     factor = torch.where(strongest > LEAST_BLINK, FULL_BLINK / strongest.clamp(min=LEAST_BLINK), 1.0)
