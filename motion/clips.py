@@ -123,7 +123,7 @@ def load_clips(folder: str | Path, closed: bool = True) -> list[Clip]:
 
 
 def from_closed(clips: list[Clip], lips: Lips) -> list[Clip]:
-    """The same tracked clips of one speaker with mouths that begin at closed lips, as everybody's who is to be animated.
+    """Tracked clips of one speaker, with mouths that begin at closed lips, as everybody's who is to be animated.
 
     A speaker may rest with lips apart, and then some units close them: counted from the rest they are negative, and
     nobody can show that. Here the units are the likeliest within [0, 1] whose lips do what the speaker's do: open from
