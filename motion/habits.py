@@ -53,6 +53,11 @@ class Scene:
         """(t,) how large movements are: 1 for who talks on and on, little for who says a word or two."""
         return CALM + (1 - CALM) * self.talking**LIVELY
 
+    @property
+    def awake(self) -> Tensor:
+        """(t,) how much the face moves: 0.3 for who is silent, 1 for who talks on and on."""
+        return 0.3 + 0.7 * self.talking**2
+
 
 def scene(heard: Prosody, start: float, seconds: float) -> Scene:
     """The part of a recording from `start` on; outside of it nobody speaks."""
@@ -209,22 +214,23 @@ def eyes(view: Scene, turn: Mapping[str, Tensor], generator: torch.Generator) ->
 
 
 def brows(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
-    """Up at a third of the stresses, now and then a frown; a slow mood around the eyes."""
-    count, lively = len(view.times), 0.3 + 0.7 * view.lively
-    up, frown = 0.13 * lively * sway(count, 1.0, generator), 0.1 * lively * sway(count, 1.5, generator)
+    """Up at a third of the stresses, now and then a frown; what is not up is down; a slow mood around the eyes."""
+    count, awake = len(view.times), view.awake
+    up, frown = 0.26 * awake * sway(count, 1.0, generator), 0.26 * awake * sway(count, 1.5, generator)
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
-        chance, eager = uniform(0, 1, generator), float(at_moment(lively, view, moment))
+        chance, eager = uniform(0, 1, generator), float(at_moment(awake, view, moment))
         if chance < 0.33:
-            up = up + eager * strength * uniform(0.2, 0.6, generator) * bump(view.times, moment, 0.14)
+            up = up + eager * strength * uniform(0.25, 0.7, generator) * bump(view.times, moment, 0.14)
         elif chance > 0.92:
             frown = frown + eager * uniform(0.15, 0.4, generator) * bump(view.times, moment, 0.25)
-    mood, sides = lively * sway(count, 2.5, generator), ("Left", "Right")
-    outer = {f"browOuterUp{side}": 0.8 * up for side in sides}
+    mood, sides = awake * sway(count, 2.5, generator), ("Left", "Right")
+    outer = {f"{unit}{side}": size * up for unit, size in (("browOuterUp", 0.8), ("eyeWide", 0.3)) for side in sides}
     pleased = {f"{unit}{side}": size * mood for unit, size in PLEASED.items() for side in sides}
-    return {"browInnerUp": up, **outer, **{f"browDown{side}": frown for side in sides}, **pleased}
+    down = frown.clamp(min=0) + 0.7 * (-up).clamp(min=0)
+    return {"browInnerUp": up, **outer, **{f"browDown{side}": down for side in sides}, **pleased}
 
 
-PLEASED = {"eyeSquint": 0.13, "cheekSquint": 0.16, "noseSneer": 0.09}  # how much a mood moves them
+PLEASED = {"eyeSquint": 0.18, "cheekSquint": 0.2, "noseSneer": 0.14}  # how much a mood moves them
 
 
 def body(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
