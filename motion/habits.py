@@ -10,7 +10,7 @@ There is no clean recording of these for training, so their motion is drawn from
   et al. 1983), nods at stressed syllables (Munhall et al. 2004; Graf et al. 2002: 2-5 degrees). Who talks moves the
   head nearly all the time, who is silent hardly (Hadar: 89.9 and 12.8 % of the time), so all of it grows with how long
   somebody has been talking: a single word leaves a calm head;
-- brows: up at a third of the stresses; they, lids, cheeks and nose also follow a slow mood;
+- brows: up at a third of the stresses; they, lids, cheeks and nose also follow a mood;
 - arms, hands and torso: beats at stressed syllables (McNeill 1992), the stroke landing on the syllable; breathing.
 
 A motion is a table of curves by feature name (`motion.features`), radians, metres or expression units, at RATE.
@@ -214,16 +214,16 @@ def eyes(view: Scene, turn: Mapping[str, Tensor], generator: torch.Generator) ->
 
 
 def brows(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
-    """Up at a third of the stresses, now and then a frown; what is not up is down; a slow mood around the eyes."""
+    """Up at a third of the stresses, now and then a frown; what is not up is down; a mood around the eyes."""
     count, awake = len(view.times), view.awake
-    up, frown = 0.26 * awake * sway(count, 1.0, generator), 0.26 * awake * sway(count, 1.5, generator)
+    up, frown = 0.3 * awake * sway(count, 0.8, generator), 0.3 * awake * sway(count, 0.9, generator)
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
         chance, eager = uniform(0, 1, generator), float(at_moment(awake, view, moment))
         if chance < 0.33:
             up = up + eager * strength * uniform(0.25, 0.7, generator) * bump(view.times, moment, 0.14)
         elif chance > 0.92:
             frown = frown + eager * uniform(0.15, 0.4, generator) * bump(view.times, moment, 0.25)
-    mood, sides = awake * sway(count, 2.5, generator), ("Left", "Right")
+    mood, sides = awake * sway(count, 1.4, generator), ("Left", "Right")
     outer = {f"{unit}{side}": size * up for unit, size in (("browOuterUp", 0.8), ("eyeWide", 0.3)) for side in sides}
     pleased = {f"{unit}{side}": size * mood for unit, size in PLEASED.items() for side in sides}
     down = frown.clamp(min=0) + 0.7 * (-up).clamp(min=0)
