@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from motion.audio import SAMPLE_RATE, around, frame_times, resample
-from motion.clips import SPEAKING, Clip, covariance, from_closed, load_clips, symmetric
+from motion.clips import SPEAKING, Clip, covariance, load_clips, symmetric
 from motion.data import interpolate
 from motion.features import EXPRESSIONS
 from motion.judge import correlation, ridge
@@ -153,7 +153,8 @@ def main() -> None:
     encoder = PretrainedEncoder(given.encoder, LAYERS, bfloat16=True)
     lips = lips_on(load_body())
     features = [projected(encoder(resample(clip.samples, clip.sample_rate)), basis) for clip in clips]
-    mouths = [at_rate(clip, clip.motion.expression * SPEAKING) for clip in from_closed(clips, lips)]
+    told = [clip for clip in load_clips(given.clips) if not clip.spoken]
+    mouths = [at_rate(clip, clip.motion.expression * SPEAKING) for clip in told]
     reader = Reader(lips, features, mouths, [lips_of_speaker(lips, clip) for clip in clips])
     kernel = reader.kernel(basis["projection"].shape[1])
     np.savez(given.lessons / "mouth.npz", kernel=kernel.numpy().astype(np.float32))
