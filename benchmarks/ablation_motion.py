@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("variants", nargs="+", help="NAME=WEIGHTS[@GUIDANCE], or an override of the configuration")
     given = parser.parse_args()
     overrides = [one for one in given.variants if one.startswith("motion.")]
-    body, clips = load_body(), load_clips(given.clips)
+    body, clips = load_body(), load_clips(given.clips, closed=False)
     lips = lips_on(body)
     print(f"{'':24}" + "".join(f"{name:>9}" for name in COLUMNS))
     for variant in (one for one in given.variants if one not in overrides):

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from motion.clips import Clip, load_clip
+from motion.clips import Clip, load_clips
 from motion.judge import correlation
 from motion.lips import Lips, lips_on
 from motion.sample import DiffusionMotion
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=50, help="number of clips")
     parser.add_argument("overrides", nargs="*")
     given = parser.parse_intermixed_args()
-    clips = [clip for clip in map(load_clip, sorted(given.clips.rglob("*.npz"))) if not clip.spoken][: given.most]
+    clips = [clip for clip in load_clips(given.clips, closed=False) if not clip.spoken][: given.most]
     with initialize_config_module("conf", version_base="1.3"):
         cfg = compose("generate", [f"fps={clips[0].motion.fps}", *given.overrides])
     body = load_body()

@@ -70,14 +70,10 @@ class Regression:
     def __init__(self, hearing: Hearing, features: list[Tensor], wanted: list[Tensor]):
         self.hearing = hearing
         heard = [hearing(one, len(numbers)) for one, numbers in zip(features, wanted, strict=True)]
-        self.middle, self.mean, self.spread = (
-            torch.cat(heard).mean(0),
-            torch.cat(wanted).mean(0),
-            torch.cat(wanted).std(0),
-        )
-        if hearing.within:
-            heard, wanted = ([one - one.mean(0) for one in rows] for rows in (heard, wanted))
         x, y = torch.cat(heard), torch.cat(wanted)
+        self.middle, self.mean, self.spread = x.mean(0), y.mean(0), y.std(0)
+        if hearing.within:
+            x, y = (torch.cat([one - one.mean(0) for one in rows]) for rows in (heard, wanted))
         self.weight = ridge(x, y, hearing.strength * float(x.var()))
         self.r = correlation(((x - x.mean(0)) @ self.weight).T, y.T)
 
@@ -107,7 +103,7 @@ class Reader:
 
     def __call__(self, features: Tensor) -> Tensor:
         units = self.units
-        mouth = ((units(features) - units.mean) * self.stretch + units.mean).clamp(0, 1) * SPEAKING
+        mouth = ((units(features) - units.mean) * self.stretch + units.mean).clamp(0, 1)
         wanted = torch.cat([self.opened(self.opening(features)), self.widened(self.width(features))], dim=1)
         return self.lips.showing(wanted, symmetric(mouth), self.covariance)
 

@@ -39,6 +39,10 @@ class Lips:
         """(..., e) -> (..., 2) opening and width, face heights."""
         return lips_of(self.base + torch.einsum("pxe,...e->...px", self.units, expression))
 
+    def to(self, other: Tensor) -> "Lips":
+        """With the device and the precision of another tensor."""
+        return Lips(self.base.to(other), self.units.to(other))
+
     def slopes(self, expression: Tensor) -> Tensor:
         """(t, e) -> (t, 2, e) how they change with each unit."""
         units = spans(self.units)

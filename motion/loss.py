@@ -50,7 +50,7 @@ class MotionLoss:
         lambda_lips: float = 0.0,
     ):
         self.face, self.lips, self.lambda_lips = space.face, lips, lambda_lips
-        self.scales, self.jaw = space.scales[self.face], space.names.index("jawOpen") if lips else 0
+        self.scales, self.names = space.scales[self.face], space.names
         self.lambdas = (lambda_face, lambda_body)
         self.temporal = (temporal_face, temporal_body)
         self.emphasis = torch.tensor([longest(emphasis or {}, name, 1.0) for name in space.names])
@@ -65,10 +65,11 @@ class MotionLoss:
         total = parts["diff"] + self.lambdas[0] * parts["temporal_face"] + self.lambdas[1] * parts["temporal_body"]
         if self.lips is not None:
             made, true = (self.shown(self.lips, values) for values in (prediction, clean))
-            parts["lips"] = squared(made, true, weight[..., [self.jaw, self.jaw]])
+            parts["lips"] = squared(made, true, weight[..., self.names.index("jawOpen"), None])
             total = total + self.lambda_lips * parts["lips"]
         return {"loss": total, **parts}
 
     def shown(self, lips: Lips, features: Tensor) -> Tensor:
         """(b, t, d) -> (b, t, 2) opening and width, in their own deviation."""
-        return lips(features[..., self.face].float() * self.scales) / LIPS_SPREAD
+        units = features[..., self.face].float()
+        return lips.to(units)(units * self.scales.to(units)) / LIPS_SPREAD.to(units)

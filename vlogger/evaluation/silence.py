@@ -69,12 +69,14 @@ def silence_of(aperture: NDArray, speech: NDArray, fps: float) -> dict[str, floa
     aperture, speech = aperture[:count], speech[:count]
     speed = np.abs(np.gradient(aperture))
     known = np.isfinite(speed) & np.isfinite(aperture)
-    silent = known & ~speech
-    loud = mean_of(speed, known & speech)
+    silent, loud = known & ~speech, known & speech
+    if loud.sum() < FEWEST:
+        return dict.fromkeys(("silent_motion", "silent_aperture", "pause_motion"), float("nan"))
+    spoken = max(mean_of(speed, loud), 1e-6)
     return {
-        "silent_motion": float(mean_of(speed, silent) / np.maximum(loud, 1e-6)),
-        "silent_aperture": mean_of(aperture, silent) + 0 * loud,
-        "pause_motion": float(mean_of(speed, known & paused(speech, fps)) / np.maximum(loud, 1e-6)),
+        "silent_motion": mean_of(speed, silent) / spoken,
+        "silent_aperture": mean_of(aperture, silent),
+        "pause_motion": mean_of(speed, known & paused(speech, fps)) / spoken,
     }
 
 
