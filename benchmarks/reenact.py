@@ -153,7 +153,8 @@ class Seen:
     def __call__(self, picture: Picture) -> Subject:
         kept = self.cache / f"{picture.name}.npz" if self.cache else None
         if kept and kept.exists():
-            return replace(load_subject(kept), portrait=Portrait(picture.image))
+            known = load_subject(kept)
+            return replace(known, portrait=Portrait(picture.image, known.portrait.matte))
         subject = self.see(Portrait(picture.image))
         if kept:
             save_subject(kept, subject)

@@ -25,6 +25,7 @@ from render.fit import (
 )
 from render.follow import nearest
 from render.landmarks import Box, Face, FaceChoice, Person, bounds, choose, detect, person_of
+from render.matte import with_matte
 from render.personal import Posture, closed_lips, field_of, joined, offsets_of, seen_landmarks
 from render.surface import HeadField
 from render.window import Speaker, solve_window, speaker_of, start_of_window, window_of
@@ -70,7 +71,7 @@ class SeeClip:
         best = sorted(chosen, key=lambda pair: straightness(pair[1]), reverse=True)[:KEYFRAMES]
         shots = [Shot(frame, shown_by(self.body, person_of(pixels(frame), face))) for frame, face in best]
         shots[1:] = [Shot(s.portrait, replace(s.person, left_hand=None, right_hand=None)) for s in shots[1:]]
-        return shared_fit(self.body, self.marks, self.field, shots, self.steps)
+        return with_matte(shared_fit(self.body, self.marks, self.field, shots, self.steps), self.body)
 
 
 def pixels(frame: Portrait) -> NDArray:

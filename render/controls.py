@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from render.anatomy import BITE, LID, LIPS, SKIN, UPPER, kinds, set_teeth, sunk
+from render.backdrop import backdrop_of
 from render.camera import scale_intrinsics
 from render.guess import FEWEST, kinds_seen, looks_of
 from render.halo import depth_inside
@@ -16,14 +17,14 @@ from render.maps import fill_parts, fill_surface
 from render.mouth import upper_teeth
 from render.posing import points_of, puppet_of
 from render.rasterize import Fragments, rasterize
-from render.warp import FINE, PhotoView, coarse_grid, facing, farthest_around, warp_photo
+from render.warp import FINE, SLIP, PhotoView, coarse_grid, facing, farthest_around, warp_photo
 from vlogger.body.parts import PARTS
 from vlogger.body.smplx import Body, personal
 from vlogger.body.surface import surface_code
 from vlogger.errors import UserError
 from vlogger.framing import head_height, pose_subject
 from vlogger.pixels import resize
-from vlogger.types import Controls, Motion, Portrait, Subject
+from vlogger.types import Controls, Motion, Subject
 
 DROPS = np.arange(BITE, 0.0101, 0.0011)  # metres that the upper teeth may be lowered by
 MOST = 0.93  # share of a photo's teeth that the model's upper teeth should cover
@@ -99,8 +100,8 @@ class MeshControlSequence:
 def resize_subject(subject: Subject, size: int) -> Subject:
     """The same square subject at another size: photo and camera."""
     zoom = size / subject.portrait.image.shape[-1]
-    image = resize(subject.portrait.image, size, size)
-    return replace(subject, portrait=Portrait(image), intrinsics=scale_intrinsics(subject.intrinsics, zoom, zoom))
+    portrait = subject.portrait.seen(lambda image: resize(image, size, size))
+    return replace(subject, portrait=portrait, intrinsics=scale_intrinsics(subject.intrinsics, zoom, zoom))
 
 
 def photo_view(body: Body, subject: Subject, backend: str) -> PhotoView:
@@ -112,17 +113,22 @@ def photo_view(body: Body, subject: Subject, backend: str) -> PhotoView:
     reach = torch.where(torch.isin(body.part_of_face, torch.tensor(HEAD_PARTS)), HEAD_HALO, BODY_HALO) * head
     image, kind, faces = image_of(subject), kinds(body), body.faces.numpy()
     scale = float(subject.intrinsics[1, 1] / projected[np.unique(faces[kind == LIPS]), 2].mean())
+    inside, backdrop = depth_inside(face_id >= 0), None
+    if subject.portrait.matte is not None:
+        matte = subject.portrait.matte[0].numpy().astype(np.float32) / 255
+        backdrop = backdrop_of(image, matte, inside > SLIP * len(image) / 128)
     return PhotoView(
         image=image,
         projected=projected,
         faces=faces,
         front=facing(projected, faces),
         farthest=farthest_around(depth),
-        inside=depth_inside(face_id >= 0),
+        inside=inside,
         coarse_inside=depth_inside(coarsely(face_id >= 0)),
         reach=reach.numpy().astype(np.float32),
         folds=np.isin(kind, (SKIN, LID)),
         looks=looks_of(image, body, projected, scale, face_id, bary),
+        backdrop=backdrop,
     )
 
 

@@ -26,6 +26,7 @@ from render.evidence import (
     trust_of,
 )
 from render.landmarks import FaceChoice, Person, choose, detect, is_seen_from_the_front, person_of
+from render.matte import with_matte
 from render.personal import Posture, closed_lips, field_of, joined, offsets_of, seen_landmarks
 from render.solve import Ranges, least_squares
 from render.surface import HeadField
@@ -298,7 +299,7 @@ class FitPortrait:
         person = person_of(image, choose(detect(image), self.face, self.name))
         if not is_seen_from_the_front(person, len(image)):
             choose([], self.face, self.name)
-        return self.of(person, portrait)
+        return with_matte(self.of(person, portrait), self.body)
 
     def of(self, person: Person, portrait: Portrait) -> Subject:
         """The subject whose landmarks these are."""

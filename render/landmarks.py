@@ -106,6 +106,10 @@ class Models:
     def hands(self) -> Any:
         return self._solutions.hands.Hands(static_image_mode=True, max_num_hands=2, min_detection_confidence=0.3)
 
+    @functools.cached_property
+    def matte(self) -> Any:
+        return self._solutions.selfie_segmentation.SelfieSegmentation(model_selection=0)
+
     def following(self) -> Any:
         """A mesh of its own that starts from its last result, for the frames of a clip; `close` it after use."""
         return self._solutions.face_mesh.FaceMesh(
@@ -117,7 +121,7 @@ class Models:
         )
 
     def close(self) -> None:
-        for name in ("near_faces", "far_faces", "mesh", "pose", "hands"):
+        for name in ("near_faces", "far_faces", "mesh", "pose", "hands", "matte"):
             if name in self.__dict__:
                 self.__dict__[name].close()
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.anatomy import HIDDEN, box_of
+from render.backdrop import Backdrop, put_before
 from render.guess import MARGIN, NOTHING, Looks, Seen, draw_guesses
 from render.halo import add_halo, depth_inside, smooth, smoothstep
 from render.mouth import lend_lips
@@ -37,7 +38,8 @@ class PhotoView:
     image (h,w,3) in [0,1]; projected (V,3) u, v, depth; faces (F,3); front (F,) bool, which side it shows of each face;
     farthest (3h,3w) metres, the greatest depth seen around each fine sample; inside (h,w) distance of body pixels to
     the outline, coarse_inside the same on the halo's grid; reach (F,) the halo's width around each face; folds (F,)
-    bool: skin that may fold (not lips, eyes, mouth); looks: of what the photo hides. Lengths in pixels.
+    bool: skin that may fold (not lips, eyes, mouth); looks: of what the photo hides. Lengths in pixels. backdrop: what
+    stands still behind the person; None: the halo bends it.
     """
 
     image: NDArray
@@ -50,6 +52,7 @@ class PhotoView:
     reach: NDArray
     folds: NDArray
     looks: Looks
+    backdrop: Backdrop | None = None
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,15 @@ def warp_photo(
     field = with_halo(field, body, seen, face_id, view)
     planes, visible = into or (np.zeros((3, *seen.shape), np.float32), np.zeros(seen.shape, np.float32))
     read_photo(view.image, field, view.inside, body, seen, slip, planes, visible)
+    moving = field
+    if view.backdrop is not None:
+        moving = np.empty_like(field)
+        behind = (view.backdrop.person, view.backdrop.plate, view.backdrop.hidden)
+        put_before(*behind, field, planes, visible, moving)
     warped = planes.transpose(1, 2, 0)
     if box is not None:
         draw_guesses(view.looks, Seen(kind[box], face_id[box], bary[box], projected), warped[box], visible[box])
-    return Warp(field, warped, visible, moved_mask(field, visible))
+    return Warp(field, warped, visible, moved_mask(moving, visible))
 
 
 def trusted(field: NDArray, seen: NDArray, inside: NDArray, photo_inside: NDArray, slip: float) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from vlogger.body.skeleton import joint_index
 from vlogger.body.smplx import Body, personal, pose
 from vlogger.pixels import resample
-from vlogger.types import Portrait, Subject
+from vlogger.types import Subject
 
 HEAD_AT = 0.40  # where the middle of the head sits in the square, as a share of the side from the top
 HAND_MARGIN = 0.10  # room around visible hands, in heads
@@ -111,5 +111,5 @@ def crop_intrinsics(intrinsics: Tensor, region: Region, side: int) -> Tensor:
 def crop(subject: Subject, region: Region, side: int) -> Subject:
     """The same subject seen through the region, `side` x `side` pixels; outside the photo its edge pixels go on."""
     box = (region.top, region.left, region.side, region.side)
-    image = resample(subject.portrait.image, box, side, side)
-    return replace(subject, portrait=Portrait(image), intrinsics=crop_intrinsics(subject.intrinsics, region, side))
+    portrait = subject.portrait.seen(lambda image: resample(image, box, side, side))
+    return replace(subject, portrait=portrait, intrinsics=crop_intrinsics(subject.intrinsics, region, side))

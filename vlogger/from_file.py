@@ -33,7 +33,7 @@ class FileSubject:
                 f"{self.path} was fitted to a photo of {width} x {height} pixels, image= has {w} x {h}; "
                 f"leave image= out"
             )
-        return replace(self.subject, portrait=portrait)
+        return replace(self.subject, portrait=Portrait(portrait.image, self.portrait.matte))
 
 
 class FileMotion:

@@ -26,23 +26,38 @@ CONTROL_KEYS = ("surface", "parts", "warped", "visible", "moved")
 
 
 def save_subject(path: Path, subject: Subject) -> None:
-    """An .npz: the fitted numbers, and the photo as the bytes of a PNG."""
-    photo = BytesIO()
-    Image.fromarray(subject.portrait.image.permute(1, 2, 0).numpy()).save(photo, "PNG")
+    """An .npz: the fitted numbers, the photo as the bytes of a PNG, and its matte as those of a grey one."""
     values = {key: getattr(subject, key).numpy() for key in SUBJECT_KEYS}
+    values["portrait_png"] = png(subject.portrait.image.permute(1, 2, 0))
+    if subject.portrait.matte is not None:
+        values["matte_png"] = png(subject.portrait.matte[0])
     if subject.offsets is not None:
         values["offsets"] = subject.offsets.numpy()
     with disk_errors(path), path.open("wb") as file:
-        np.savez(file, portrait_png=np.frombuffer(photo.getvalue(), np.uint8), **values)
+        np.savez(file, **values)
+
+
+def png(pixels: Tensor) -> np.ndarray:
+    """(h,w,3) or (h,w) uint8 -> the bytes of a PNG."""
+    out = BytesIO()
+    Image.fromarray(pixels.numpy()).save(out, "PNG")
+    return np.frombuffer(out.getvalue(), np.uint8)
+
+
+def from_png(content: np.ndarray, mode: str) -> Tensor:
+    """The bytes of a PNG -> (channels,h,w) uint8, of three colours (RGB) or one (L)."""
+    pixels = np.array(Image.open(BytesIO(content.tobytes())).convert(mode))
+    return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
 
 
 def load_subject(path: str | Path) -> Subject:
-    """What `save_subject` wrote; a file without `offsets` has none."""
+    """What `save_subject` wrote; a file without `offsets` or a matte has none."""
     arrays = read_arrays(path, (*SUBJECT_KEYS, "portrait_png"))
-    image = np.array(Image.open(BytesIO(arrays["portrait_png"].tobytes())).convert("RGB"))
+    matte = from_png(arrays["matte_png"], "L") if "matte_png" in arrays else None
+    portrait = Portrait(from_png(arrays["portrait_png"], "RGB"), matte)
     values = [floats(arrays[key], key, path) for key in SUBJECT_KEYS]
     offsets = floats(arrays["offsets"], "offsets", path) if "offsets" in arrays else None
-    return Subject(Portrait(torch.from_numpy(image).permute(2, 0, 1).contiguous()), *values, offsets=offsets)
+    return Subject(portrait, *values, offsets=offsets)
 
 
 def save_motion(path: Path, motion: Motion, joint_names: Sequence[str], expression_names: Sequence[str]) -> None:

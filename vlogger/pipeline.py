@@ -81,11 +81,10 @@ def at_size(subject: Subject, size: int | None) -> Subject:
     image = subject.portrait.image
     height, width = output_shape(image.shape[1], image.shape[2], size)
     if size is None and min(image.shape[1:]) > 1:
-        return replace(subject, portrait=Portrait(image[:, :height, :width].contiguous()))
+        return replace(subject, portrait=subject.portrait.seen(lambda whole: whole[:, :height, :width].contiguous()))
     scale = torch.tensor([width / image.shape[2], height / image.shape[1], 1.0])
-    return replace(
-        subject, portrait=Portrait(resize(image, height, width)), intrinsics=scale[:, None] * subject.intrinsics
-    )
+    portrait = subject.portrait.seen(lambda whole: resize(whole, height, width))
+    return replace(subject, portrait=portrait, intrinsics=scale[:, None] * subject.intrinsics)
 
 
 class LastWindow:

@@ -7,6 +7,7 @@ the origin and looks along -z, so that a point (x, y, z) is seen at pixel (fx * 
 centres at +0.5. Each value is saved to and loaded from one file (`vlogger.io`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -34,9 +35,15 @@ class Audio:
 @value
 @dataclass(frozen=True)
 class Portrait:
-    """One sRGB picture, upright, of any size."""
+    """One sRGB picture, upright, of any size. `matte`: 255 where it shows the person (hair, hat and clothes too), 0
+    where it shows what stands still behind; None where nobody has told them apart."""
 
     image: UInt8[Tensor, "3 h w"]
+    matte: UInt8[Tensor, "1 h w"] | None = None
+
+    def seen(self, through: Callable[[Tensor], Tensor]) -> "Portrait":
+        """The same cut out or at another size: `through` is done to the picture and to the matte."""
+        return Portrait(through(self.image), None if self.matte is None else through(self.matte))
 
 
 @value

@@ -1,7 +1,7 @@
 """Stills of many people: fit each once, then any number of cycle-warped samples of each (`vlogger.curation.cycle`)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from vlogger.io import load_portrait
 from vlogger.io_values import load_subject, save_subject
 from vlogger.pools import PoolWriter
 from vlogger.stages import MotionToControls, PortraitToSubject
-from vlogger.types import Subject
+from vlogger.types import Portrait, Subject
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -30,17 +30,24 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def fitted(path: Path, see: PortraitToSubject, cache: Path) -> Subject | None:
-    """The subject of a picture, fitted once and kept in `cache`; None where no single face can be fitted."""
+    """The subject of a picture, fitted once and kept in `cache`; None where no single face can be fitted.
+
+    Without its matte: a cycle warp takes a warped picture for a photo, and of that nobody knows what is the person.
+    """
     kept = cache / f"{path.stem}.npz"
     if kept.exists():
-        return load_subject(kept)
+        return unmatted(load_subject(kept))
     try:
         subject = see(load_portrait(path))
     except UserError as error:
         tqdm.write(f"left out: {error}")
         return None
     save_subject(kept, subject)
-    return subject
+    return unmatted(subject)
+
+
+def unmatted(subject: Subject) -> Subject:
+    return replace(subject, portrait=Portrait(subject.portrait.image))
 
 
 @dataclass(frozen=True)
