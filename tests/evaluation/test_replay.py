@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from render.track import Track
+from vlogger.body.parts import PARTS
 from vlogger.curation.pairs import Footage
 from vlogger.evaluation.bench import Bench, Judges
 from vlogger.evaluation.judge import load_judge
-from vlogger.evaluation.replay import compared, inside_of, replayed
+from vlogger.evaluation.replay import compared, inside_of, replayed, warp_alone
 from vlogger.evaluation.visible import HANDS, TIGHT, TORSO, visible_body
 from vlogger.framing import Region
 from vlogger.pipeline import Vlogger
-from vlogger.types import Motion, Portrait
+from vlogger.types import Controls, Motion, Portrait
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tiny"))
 from tiny_stages import Enlarge, Flat, LoudJaw, PaintWarped, Standing
@@ -42,6 +43,7 @@ def test_a_still_clip_is_its_own_reenactment(bench, footage):
     assert result.true.shape == result.made.shape == result.copied.shape == (4, 3, *result.true.shape[2:])
     numbers = compared(bench, result)
     assert numbers["copied.full.psnr"] > 60 and numbers["warped.full.psnr"] > 60
+    assert numbers["alone.full.psnr"] < 10  # the flat stage sees nothing of the photo
     assert 25 < numbers["made.full.psnr"] < 50  # the small painter adds noise in the middle
     assert "made.mobilenet_distance" not in numbers
 
@@ -63,3 +65,10 @@ def test_what_of_the_body_a_picture_shows(bench):
 def test_only_what_lies_in_the_picture_counts():
     known = inside_of(Region(-10.0, 5.0, 40.0), 20, 35, 20)  # two pixels of the picture to one of the square
     assert known[0, 0].sum() == 15 * 10 and known[0, 0, :15, 5:15].all()
+
+
+def test_the_warp_alone_is_black_where_the_photo_shows_nothing():
+    visible = torch.tensor([1.0, 0.5, 0.0]).expand(2, 1, 4, 3)
+    empty = torch.zeros(2, 3, 4, 3)
+    controls = Controls(empty, torch.zeros(2, len(PARTS), 4, 3), torch.full_like(empty, 0.7), visible, visible, 25.0)
+    assert (warp_alone(controls) == torch.tensor([0.7, 0, 0])).all()

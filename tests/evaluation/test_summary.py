@@ -21,12 +21,21 @@ def table(lines, title):
 
 def test_gain_is_taken_clip_by_clip():
     lines = [
-        line("reenact", "g", str(i), made__face__psnr=20.0 + i, warped__face__psnr=19.0 + i, copied__face__psnr=10.0)
+        line(
+            "reenact",
+            "g",
+            str(i),
+            made__face__psnr=20.0 + i,
+            warped__face__psnr=19.0 + i,
+            copied__face__psnr=10.0,
+            alone__face__psnr=8.0,
+        )
         for i in range(5)
     ]
     (name, cells) = table(lines, "Reenactment: g").rows[0]
     assert name.startswith("face: PSNR") and cells[0].mean == 22 and cells[2].mean == 10
-    assert cells[3].mean == 1 and cells[3].low == cells[3].high == 1  # though the clips differ by 4 dB
+    assert cells[4].mean == 1 and cells[4].low == cells[4].high == 1  # though the clips differ by 4 dB
+    assert cells[3].mean == 8 and cells[5].mean == 14
 
 
 def test_best_of_k_takes_the_first_k_seeds_of_each_clip():

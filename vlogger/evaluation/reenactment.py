@@ -6,7 +6,8 @@
 
 Regions come from the drawn body parts of the true motion: full, face, mouth, hands, body (all parts but the face's),
 within the picture (the square may stick out of it).
-Baselines: the reference copied; the warped reference with its holes filled smoothly.
+Baselines: the reference copied; the warped reference alone (VLOGGER's C^w: black where the photo does not show what is
+wanted); the same as this project draws it, with guesses of mouth, eyes and lids, and its holes filled smoothly.
 """
 
 from collections.abc import Mapping

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from render.matte import with_matte
 from video_diffusion.network import filled
 from vlogger.curation.pairs import Footage
 from vlogger.evaluation import perceptual
@@ -29,28 +30,30 @@ class Replayed:
     made: Tensor
     warped: Tensor
     copied: Tensor
+    alone: Tensor
     parts: Tensor
     inside: Tensor
 
 
 def replayed(bench: Bench, footage: Footage, reference: int, frames: slice) -> Replayed:
     """The frames' motion drives the reference picture. As in the pipeline, what does not move stays the photo's."""
-    subject = footage.subject(reference)
+    subject = with_matte(footage.subject(reference), bench.vlogger.body)
     region = region_of(subject, bench.vlogger.body)
     side = max(SMALL, min(generated_side(region), bench.size))
     motion = footage.track.motion[frames]
     clips, large = painted(bench, subject, region, motion, side)
-    made, warped, parts, start = [], [], [], 0
+    made, warped, alone, parts, start = [], [], [], [], 0
     for clip in clips:
         controls = large[start : start + len(clip)]
         start += len(clip)
         made.append(laid(large.photo, clip.frames.float() / 255, controls.moved))
         warped.append(laid(large.photo, smoothly_filled(controls), controls.moved))
+        alone.append(warp_alone(controls))
         parts.append(controls.parts)
     true = [crop(footage.subject(t), region, side).portrait.image for t in range(len(footage.frames))[frames]]
     copied = large.photo[None].expand(len(true), -1, -1, -1)
     known = inside_of(region, side, footage.frames.shape[-2], footage.frames.shape[-1])
-    pictures = (torch.stack(true).float() / 255, torch.cat(made), torch.cat(warped), copied)
+    pictures = (torch.stack(true).float() / 255, torch.cat(made), torch.cat(warped), copied, torch.cat(alone))
     return Replayed(*pictures, torch.cat(parts), known)
 
 
@@ -83,11 +86,16 @@ def smoothly_filled(controls: Controls) -> Tensor:
     return filled(controls.warped, (controls.visible > 0).float())
 
 
+def warp_alone(controls: Controls) -> Tensor:
+    """VLOGGER's C^w: the photo's own pixels where the body carries them, black where the photo does not show it."""
+    return controls.warped * (controls.visible == 1)
+
+
 def compared(bench: Bench, result: Replayed) -> Numbers:
-    """Every region of ours and of both baselines: "made.face.psnr" and so on; network distances of the full square."""
+    """Every region of ours and of the baselines: "made.face.psnr" and so on; network distances of the full square."""
     masks = {name: mask * result.inside for name, mask in regions_of(result.parts).items()}
     numbers: Numbers = {}
-    for who in ("made", "warped", "copied"):
+    for who in ("made", "warped", "copied", "alone"):
         pictures = getattr(result, who)
         for region, values in scores(pictures, result.true, masks).items():
             numbers |= {f"{who}.{region}.{name}": value for name, value in values.items()}
