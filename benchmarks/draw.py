@@ -31,6 +31,7 @@ PARTS = {
     "field": ("body_field", "lend_lips", "trusted"),
     "halo": ("with_halo",),
     "read": ("read_photo",),
+    "room": ("put_before",),
     "guess": ("draw_guesses",),
     "mask": ("moved_mask",),
 }

@@ -10,7 +10,7 @@ from torch import Tensor
 from motion.audio import SAMPLE_RATE
 from motion.data import ARRIVAL, interpolate
 from motion.features import MOUTH, FeatureSpace
-from motion.habits import MEMORY, RATE, habits, scene
+from motion.habits import MEMORY, RATE, REACH, habits, moods, scene
 from motion.prosody import prosody
 
 JOINTS = (
@@ -36,11 +36,12 @@ class Drawing:
         self.pieces: dict[int, Tensor] = {}
 
     def __call__(self, features: Tensor, times: Tensor) -> Tensor:
-        """Features of the network (t, d), unscaled, -> those of the whole body with everything but the mouth drawn."""
+        """Features of the network (t, d), unscaled, -> the whole body's: all drawn but the mouth, its moods added."""
         made = torch.zeros(len(features), self.wide.size)
         made[:, self.place] = features
         arriving = (times / ARRIVAL).clamp(0, 1).float()[:, None]
-        return torch.where(self.mouth, made, self.at(times) * arriving)
+        drawn = self.at(times) * arriving
+        return torch.where(self.mouth, made + drawn, drawn)
 
     def at(self, times: Tensor) -> Tensor:
         """(t, d) of the processes, pieces blended at their seams."""
@@ -59,7 +60,7 @@ class Drawing:
     def piece(self, number: int) -> Tensor:
         """(t, d) from number * SECONDS on, at RATE."""
         begin, seconds = number * SECONDS, SECONDS + BLEND
-        first = max(0, round((begin - MEMORY - 1) * SAMPLE_RATE))
-        heard = prosody(self.samples[first : round((begin + seconds + 1) * SAMPLE_RATE)])
+        first = max(0, round((begin - max(MEMORY, REACH) - 1) * SAMPLE_RATE))
+        heard = prosody(self.samples[first : round((begin + seconds + REACH + 1) * SAMPLE_RATE)])
         view = scene(heard, begin - first / SAMPLE_RATE, seconds)
-        return habits(self.wide, view, self.generator)
+        return habits(self.wide, view, self.generator) + moods(self.wide, view, self.generator)

@@ -29,8 +29,9 @@ from motion.prosody import Prosody
 
 RATE = 50.0  # samples a second
 MEMORY = 2.5  # seconds of speech that make a speaker lively
-CALM = 0.03  # share of the head's motion that is left when nobody speaks
-LIVELY = 5.5  # power of the share of speech: clips of two words and of running speech differ in it, and in their heads
+CALM, AWAKE = 0.072, 0.45  # share of the head's and of the face's motion that is left when nobody speaks
+REACH = 3.0  # seconds before and after a moment of which it counts how much is said
+WORDS, SPEECH = 1.4, 2.6  # seconds said within that by who says a word or two, and by who talks on and on
 BLINKS_A_MINUTE = 17.0
 IN_PAUSES, IN_SPEECH = 2.0, 0.8  # times as many blinks as on average
 REFRACTORY = 0.6  # seconds between blinks
@@ -40,31 +41,40 @@ DEGREE = torch.pi / 180
 @dataclass(frozen=True)
 class Scene:
     """When: moments (t,) in seconds at RATE, how much is being said at each (t,), stressed syllables and strengths, and
-    the share of the last MEMORY seconds in which somebody spoke (t,)."""
+    the share of the last MEMORY seconds in which somebody spoke (t,), and how many seconds of the REACH before and the
+    REACH to come somebody speaks (t,)."""
 
     times: Tensor
     speech: Tensor
     accents: Tensor
     strength: Tensor
     talking: Tensor
+    said: Tensor
+
+    @property
+    def engaged(self) -> Tensor:
+        """(t,) from 0, who says a word or two or nothing, to 1, who talks on and on."""
+        share = ((self.said - WORDS) / (SPEECH - WORDS)).clamp(0, 1)
+        return share * share * (3 - 2 * share) * self.talking
 
     @property
     def lively(self) -> Tensor:
-        """(t,) how large movements are: 1 for who talks on and on, little for who says a word or two."""
-        return CALM + (1 - CALM) * self.talking**LIVELY
+        """(t,) how large the head's movements are."""
+        return CALM + (1 - CALM) * self.engaged
 
     @property
     def awake(self) -> Tensor:
-        """(t,) how much the face moves: 0.3 for who is silent, 1 for who talks on and on."""
-        return 0.3 + 0.7 * self.talking**2
+        """(t,) how much the face moves beside its speech."""
+        return AWAKE + (1 - AWAKE) * self.engaged
 
 
 def scene(heard: Prosody, start: float, seconds: float) -> Scene:
     """The part of a recording from `start` on; outside of it nobody speaks."""
     times = start + torch.arange(round(seconds * RATE) + 1) / RATE
-    speech, talking = (at(curve, times) for curve in (heard.speech, recent(heard.speech)))
+    curves = (heard.speech, recent(heard.speech), around(heard.speech))
+    speech, talking, said = (at(curve, times) for curve in curves)
     near = (heard.accents > start - 1) & (heard.accents < start + seconds + 1)
-    return Scene(times, speech, heard.accents[near], heard.strength[near], talking)
+    return Scene(times, speech, heard.accents[near], heard.strength[near], talking, said)
 
 
 def at(curve: Tensor, times: Tensor) -> Tensor:
@@ -79,6 +89,12 @@ def recent(speech: Tensor) -> Tensor:
     width = round(MEMORY * 100)
     spoken = F.avg_pool1d(F.pad(speech[None, None], (width - 1, 0)), width, 1)[0, 0] * width
     return spoken / torch.arange(1, len(speech) + 1).clamp(100, width)
+
+
+def around(speech: Tensor) -> Tensor:
+    """(c,) 0 or 1, 100 columns a second -> seconds of speech within REACH before and after each."""
+    width = 2 * round(REACH * 100) + 1
+    return F.avg_pool1d(speech[None, None], width, 1, width // 2)[0, 0] * width / 100
 
 
 def habits(space: FeatureSpace, view: Scene, generator: torch.Generator) -> Tensor:
@@ -142,8 +158,8 @@ def blinks(view: Scene, generator: torch.Generator) -> Tensor:
 
 
 # Standard deviations in degrees of pitch, yaw and roll of a lively head, and how long they last, seconds
-SWAYS = (((7.5, 10.0, 9.0), 2.6), ((10.5, 13.5, 9.5), 0.5), ((3.4, 3.8, 2.4), 0.2))
-NOD = (6.0, 18.0)  # degrees, of a stress of mean strength
+SWAYS = (((3.5, 4.7, 4.3), 2.6), ((5.0, 6.4, 4.5), 0.5), ((1.9, 2.1, 1.3), 0.2))
+NOD = (3.3, 10.0)  # degrees, of a stress of mean strength
 FARTHEST = (11.0, 15.0, 13.0)  # degrees of pitch, yaw and roll that are never passed
 
 
@@ -161,7 +177,7 @@ def head(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
             nod = bump(view.times, moment + 0.06, 0.08) - 0.35 * bump(view.times, moment - 0.18, 0.1)
             pitch = pitch + size * nod
         if uniform(0, 1, generator) < 0.25:
-            yaw = yaw + eager * 7.0 * DEGREE * normal(generator) * bump(view.times, moment, 0.2)
+            yaw = yaw + eager * 3.3 * DEGREE * normal(generator) * bump(view.times, moment, 0.2)
     pitch, yaw, roll = (
         most * DEGREE * torch.tanh(turn / (most * DEGREE))
         for most, turn in zip(FARTHEST, (pitch, yaw, roll), strict=True)
@@ -216,21 +232,41 @@ def eyes(view: Scene, turn: Mapping[str, Tensor], generator: torch.Generator) ->
 def brows(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
     """Up at a third of the stresses, now and then a frown; what is not up is down; a mood around the eyes."""
     count, awake = len(view.times), view.awake
-    up, frown = 0.3 * awake * sway(count, 0.8, generator), 0.3 * awake * sway(count, 0.9, generator)
+    up, frown = 0.5 * awake * sway(count, 0.6, generator), 0.6 * awake * sway(count, 0.7, generator)
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
         chance, eager = uniform(0, 1, generator), float(at_moment(awake, view, moment))
         if chance < 0.33:
             up = up + eager * strength * uniform(0.25, 0.7, generator) * bump(view.times, moment, 0.14)
         elif chance > 0.92:
             frown = frown + eager * uniform(0.15, 0.4, generator) * bump(view.times, moment, 0.25)
-    mood, sides = awake * sway(count, 1.4, generator), ("Left", "Right")
+    mood, sides = awake * sway(count, 1.1, generator), ("Left", "Right")
     outer = {f"{unit}{side}": size * up for unit, size in (("browOuterUp", 0.8), ("eyeWide", 0.3)) for side in sides}
     pleased = {f"{unit}{side}": size * mood for unit, size in PLEASED.items() for side in sides}
     down = frown.clamp(min=0) + 0.7 * (-up).clamp(min=0)
     return {"browInnerUp": up, **outer, **{f"browDown{side}": down for side in sides}, **pleased}
 
 
-PLEASED = {"eyeSquint": 0.18, "cheekSquint": 0.2, "noseSneer": 0.14}  # how much a mood moves them
+PLEASED = {"eyeSquint": 0.28, "cheekSquint": 0.3, "noseSneer": 0.22}  # how much a mood moves them
+
+
+SIDEWAYS, FORWARD, PRESSED, SMILE = 0.22, 0.3, 0.12, 0.06  # standard deviations of what a mood does to jaw and lips
+
+
+def moods(space: FeatureSpace, view: Scene, generator: torch.Generator) -> Tensor:
+    """(t, d) what is on a mouth beside its speech, to be added: smiles, pressed corners, a jaw that is never quite
+    in the middle; 0 but for the mouth's features. Nothing that opens or shuts the lips."""
+    count, awake = len(view.times), view.awake
+    side, forward, pressed, smile = (
+        size * awake * sway(count, seconds, generator)
+        for size, seconds in ((SIDEWAYS, 1.2), (FORWARD, 1.5), (PRESSED, 1.2), (SMILE, 2.0))
+    )
+    curves = {"jawLeft": side.clamp(min=0), "jawRight": (-side).clamp(min=0), "jawForward": forward}
+    for way in ("Left", "Right"):
+        curves[f"mouthPress{way}"] = pressed + 0.3 * PRESSED * awake * sway(count, 1.2, generator)
+        smiling = smile + 0.3 * SMILE * awake * sway(count, 1.5, generator)
+        curves |= {f"mouthSmile{way}": smiling, f"mouthDimple{way}": smiling}
+    nothing = torch.zeros(count)
+    return torch.stack([curves.get(name, nothing) for name in space.names], dim=1)
 
 
 def body(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:

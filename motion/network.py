@@ -46,6 +46,16 @@ def causal_mask(frames: int, reach: int, device: torch.device, before: int = 0) 
     return (distance >= 0) & (distance < reach)
 
 
+def together(mask: Tensor, given: Tensor, reach: int) -> Tensor:
+    """(t, before + t) of `causal_mask`, given (b, t, 1) -> (b, 1, t, before + t): frames that are made together look at
+    each other, later ones too. What is known still sees nothing of what follows."""
+    frames, index = given.shape[1], torch.arange(given.shape[1], device=given.device)
+    near = (index[:, None] - index[None, :]).abs() < reach
+    made = given[..., 0] < 0.5
+    both = made[:, :, None] & made[:, None, :] & near
+    return (mask | F.pad(both, (mask.shape[1] - frames, 0)))[:, None]
+
+
 class Memory(NamedTuple):
     """Keys and values (b, heads, m, size) of the last known frames, of one layer; keys are turned already."""
 
@@ -98,6 +108,9 @@ class MotionTransformer(Checkpoint):
     - time (b, t): seconds of each frame,
     - past (b, t, d) and given (b, t, 1): the frames that are known, and 1 where they are.
 
+    `ahead`: frames that are made together see each other, earlier and later ones. A causal network in a diffusion of
+    all frames at once (the paper's) cannot agree with itself on anything slow: it knows of a frame's sway only what
+    earlier frames' noise tells, so that sways come out too small.
     `direct`: a linear reading of the sound (`motion.regression`) is added to what the layers make, trusted differently
     at each diffusion step: from pure noise, where sampling begins, it says most of what can be said.
     """
@@ -118,6 +131,7 @@ class MotionTransformer(Checkpoint):
         expressions: Sequence[str] = EXPRESSIONS,
         direct: bool = False,
         residual: bool = True,
+        ahead: bool = False,
     ):
         super().__init__()
         size = self.space.size
@@ -167,6 +181,8 @@ class MotionTransformer(Checkpoint):
         position = rotary(condition["time"], self.head.in_features // self.config["heads"])
         before = memories[0].keys.shape[2] if memories else 0
         mask = causal_mask(frames, self.config["reach"], noisy.device, before)
+        if self.config["ahead"]:
+            mask = together(mask, given, self.config["reach"])
         kept = []
         for index, layer in enumerate(self.blocks):
             token, memory = layer(token, position, mask, memories[index] if memories else None)
@@ -185,13 +201,15 @@ def load_network(path: str | Path | None = None) -> MotionTransformer:
     return MotionTransformer.from_pretrained(WEIGHTS if path is None else path)
 
 
-def continued(path: str | Path, direct: bool | None = None) -> MotionTransformer:
-    """The same weights, ready for more training; `direct` adds or drops the direct reading of the sound."""
+def continued(path: str | Path, direct: bool | None = None, ahead: bool | None = None) -> MotionTransformer:
+    """The same weights, ready for more training; `direct` adds or drops the direct reading of the sound, `ahead` tells
+    whether frames that are made together see later ones."""
     trained = load_network(path)
-    if direct in (None, trained.config["direct"]):
+    wanted = {name: value for name, value in (("direct", direct), ("ahead", ahead)) if value is not None}
+    if all(trained.config[name] == value for name, value in wanted.items()):
         return trained.train()
     config = {name: value for name, value in trained.config.items() if name != "_use_default_values"}
-    network = MotionTransformer.from_config({**config, "direct": direct})
+    network = MotionTransformer.from_config({**config, **wanted})
     assert isinstance(network, MotionTransformer)
     network.load_state_dict(trained.state_dict(), strict=False)
     return network.train()

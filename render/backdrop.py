@@ -18,6 +18,7 @@ AIR, PERSON = 0.3, 0.7  # of a matte: less is not the person, from here on it wh
 CARRIED = 1.0  # pixels at 128 around the person that move along: no matte is exact
 TRACES = 2.0  # the same, that may show traces of hair and are invented where the person has left
 SOURCES = 3.5  # the same, from which on the picture tells what is invented
+EVEN = 2.0  # the same: how even the border of a mirror is made (standard deviation)
 SOFT = 0.6  # the same: how soft these borders are (standard deviation)
 
 
@@ -37,8 +38,25 @@ def backdrop_of(image: NDArray, matte: NDArray, body: NDArray[np.bool_]) -> Back
     core = np.maximum(smoothstep((matte - AIR) / (PERSON - AIR)), body).astype(np.float32)
     person, hidden = (cv2.GaussianBlur(grown(core, reach * unit), (0, 0), SOFT * unit) for reach in (CARRIED, TRACES))
     free = (grown(core, SOURCES * unit) == 0).astype(np.float32)
-    plate = image + hidden[..., None] * (spread(image, free) - image) if free.any() else image
+    plate = image + hidden[..., None] * (continued(image, free) - image) if free.any() else image
     return Backdrop(person, np.ascontiguousarray(plate, np.float32), hidden)
+
+
+def continued(image: NDArray, free: NDArray) -> NDArray:
+    """The image (h,w,3), where free (h,w) is 0, as it goes on: its mirror image at the border, where that is free, and
+    the smooth mean of what is around elsewhere. A mirror keeps leaves and bricks what they are."""
+    depth = cv2.distanceTransform((free == 0).astype(np.uint8), cv2.DIST_L2, 5)
+    even = cv2.GaussianBlur(depth, (0, 0), EVEN * len(image) / 128)
+    slope = np.stack([cv2.Sobel(even, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1))], -1)
+    outwards = -slope / np.maximum(np.linalg.norm(slope, axis=-1, keepdims=True), 1e-6)
+    place = np.indices(free.shape).transpose(1, 2, 0)[..., ::-1] + 2 * depth[..., None] * outwards
+    place = place.astype(np.float32)
+    mirrored, real = (
+        cv2.remap(values, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        for values in (np.ascontiguousarray(image, np.float32), free)
+    )
+    smooth = spread(image, free)
+    return smooth + (real >= 1)[..., None] * (mirrored - smooth)
 
 
 def grown(mask: NDArray, radius: float) -> NDArray:

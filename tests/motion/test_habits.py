@@ -5,24 +5,29 @@ import pytest
 import torch
 
 from motion.audio import SAMPLE_RATE
-from motion.features import MOUTH, FeatureSpace
+from motion.features import EXPRESSIONS, MOUTH, FeatureSpace
 from motion.habits import (
     CALM,
     DEGREE,
     MEMORY,
     RATE,
+    REACH,
     Scene,
+    around,
     blink,
     blinks,
     eyes,
     fixations,
     habits,
     head,
+    moods,
     recent,
     scene,
     sway,
 )
+from motion.lips import lips_on
 from motion.prosody import Prosody, activity, drop_short, prosody
+from vlogger.body.smplx import load_body
 from vlogger.types import seeded
 
 JOINTS = ("neck", "head", "left_eye", "right_eye", "spine3", "left_elbow", "right_elbow")
@@ -43,7 +48,7 @@ def talk(seconds: float = 6.0) -> torch.Tensor:
 def still(seconds: float, speech: float) -> Scene:
     times = torch.arange(round(seconds * RATE)) / RATE
     always = torch.full((len(times),), speech)
-    return Scene(times, always, torch.zeros(0), torch.zeros(0), always)
+    return Scene(times, always, torch.zeros(0), torch.zeros(0), always, 6 * always)
 
 
 def test_speech_is_found_and_silence_is_not():
@@ -105,7 +110,7 @@ def test_heads_nod_and_hands_beat_on_the_stresses():
     times = torch.arange(round(600 * RATE)) / RATE
     accents = torch.arange(2.0, 598.0, 2.0)
     ones = torch.ones(len(times))
-    view = Scene(times, ones, accents, torch.ones(len(accents)), ones)
+    view = Scene(times, ones, accents, torch.ones(len(accents)), ones, 6 * ones)
     curves = habits(SPACE, view, seeded(0))
     around = ((times - 1.0) % 2.0 * RATE).round().long()
     for name, sign in (("head.x", 1), ("right_elbow.y", 1), ("left_elbow.y", -1)):
@@ -120,6 +125,16 @@ def test_the_mouth_is_left_alone_and_chance_is_the_generator():
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert first[:, SPACE.only(MOUTH) > 0].abs().max() == 0 and first.shape == (401, SPACE.size)
     assert view.speech[:40].sum() == 0 and view.speech[60:200].mean() > 0.9
+
+
+def test_moods_leave_lips_as_open_as_they_are():
+    ones = torch.ones(2000)
+    view = Scene(torch.arange(2000) / RATE, ones, torch.zeros(0), torch.zeros(0), ones, 6 * ones)
+    mood, lips = moods(SPACE, view, seeded(0))[:, : len(EXPRESSIONS)], lips_on(load_body())
+    said = torch.zeros_like(mood)
+    said[:, EXPRESSIONS.index("jawOpen")] = torch.rand(len(mood), generator=seeded(1)) * 0.4
+    change, speech = lips((said + mood).clamp(0, 1)) - lips(said), lips(said)
+    assert change[:, 0].std() < 0.1 * speech[:, 0].std() and mood.std(0).max() > 0.1
 
 
 def test_who_talks_on_is_lively_and_a_single_word_leaves_the_head_calm():
@@ -138,3 +153,6 @@ def test_how_much_is_said_is_what_was_said_in_the_last_seconds():
     windows = [speech[max(0, k + 1 - width) : k + 1] for k in range(len(speech))]
     twin = torch.stack([window.sum() / max(100, len(window)) for window in windows])
     torch.testing.assert_close(recent(speech), twin)
+    reach = round(REACH * 100)
+    nearby = torch.stack([speech[max(0, k - reach) : k + reach + 1].sum() / 100 for k in range(len(speech))])
+    torch.testing.assert_close(around(speech), nearby)

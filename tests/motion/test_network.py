@@ -14,10 +14,10 @@ from vlogger.errors import UserError
 HEARS, OFFSETS = 80, (-0.05, 0.0, 0.1)
 
 
-def tiny(reach: int = 64, seed: int = 0, direct: bool = False) -> MotionTransformer:
+def tiny(reach: int = 64, seed: int = 0, direct: bool = False, ahead: bool = False) -> MotionTransformer:
     torch.manual_seed(seed)
     network = MotionTransformer(
-        width=32, layers=2, heads=2, dropout=0.0, reach=reach, hears=HEARS, offsets=OFFSETS, direct=direct
+        width=32, layers=2, heads=2, dropout=0.0, reach=reach, hears=HEARS, offsets=OFFSETS, direct=direct, ahead=ahead
     )
     torch.nn.init.normal_(network.head.weight, std=0.3)
     if direct:
@@ -52,6 +52,21 @@ def test_a_frame_depends_on_itself_and_the_past_only(name):
     assert reached[:5].all() and not reached[5:].any()
 
 
+def test_looking_ahead_frames_that_are_made_agree_and_what_is_known_sees_nothing_of_them():
+    network = tiny(ahead=True, reach=4)
+    noisy, condition = inputs(network, 12)
+    condition["given"][:, :5] = 1
+    whole = network(noisy, 500, condition)
+    later = noisy.clone()
+    later[:, 8] += 1
+    changed = (network(later, 500, condition) - whole).abs().amax(dim=(0, 2)) > 1e-6
+    assert changed.tolist() == 5 * [False] + 7 * [True], "two layers of reach 3 from frame 8, but nothing of the known"
+    one = tiny(ahead=True, reach=4).requires_grad_(False)
+    one.blocks = one.blocks[:1]
+    near = (one(later, 500, condition) - one(noisy, 500, condition)).abs().amax(dim=(0, 2)) > 1e-6
+    assert near.tolist() == [frame in range(5, 12) for frame in range(12)]
+
+
 def test_sound_is_heard_no_further_ahead_than_documented():
     network = tiny()
     noisy, condition = inputs(network)
@@ -79,10 +94,11 @@ def test_the_direct_reading_adds_what_a_frames_own_sound_says():
 def test_weights_without_it_learn_on_with_it(tmp_path):
     plain = tiny()
     plain.save_pretrained(tmp_path)
-    grown = continued(tmp_path, direct=True).eval()
+    grown = continued(tmp_path, direct=True, ahead=False).eval()
     noisy, condition = inputs(plain)
     torch.testing.assert_close(grown(noisy, 900, condition), plain(noisy, 900, condition))
     assert grown.config["direct"] and not continued(tmp_path).config["direct"]
+    assert continued(tmp_path, ahead=True).config["ahead"] and not continued(tmp_path).config["ahead"]
 
 
 def test_weights_from_before_it_existed_learn_on_with_it(tmp_path):
@@ -123,9 +139,10 @@ def test_only_time_differences_count():
     assert (network(noisy, 500, condition) - network(noisy, 500, slower)).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("ahead", [False, True])
 @pytest.mark.parametrize("cuts", [(5,), (1, 2, 9), (12, 13, 30)])
-def test_remembered_frames_count_as_if_they_were_still_there(cuts):
-    network = tiny(reach=8)
+def test_remembered_frames_count_as_if_they_were_still_there(cuts, ahead):
+    network = tiny(reach=8, ahead=ahead)
     noisy, condition = inputs(network, 40)
     condition["given"][:, :35] = 1  # the last five are asked for
     whole = network(noisy, 700, condition)
