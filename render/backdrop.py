@@ -11,7 +11,6 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from render.guess import GUESSED
 from render.halo import smoothstep, spread
 
 AIR, PERSON = 0.3, 0.7  # of a matte: less is not the person, from here on it wholly is (fine hair is a little of both)
@@ -67,8 +66,8 @@ def grown(mask: NDArray, radius: float) -> NDArray:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def put_before(person, plate, hidden, field, warped, visible, moving):
-    """Changes warped (3,h,w) and visible (h,w), read through field (h,w,2): where that reads beside the person, the
-    plate is seen instead. Into moving (h,w,2): the field, as far as what is seen moves or was hidden.
+    """Changes warped (3,h,w), read through field (h,w,2) where visible (h,w) is not 0: where that reads beside the
+    person, the plate is seen instead. Into moving (h,w,2): the field, as far as what is seen moves or was hidden.
     """
     height, width = visible.shape
     for y in range(height):
@@ -85,8 +84,6 @@ def put_before(person, plate, hidden, field, warped, visible, moving):
             for c in range(3):
                 warped[c, y, x] = plate[y, x, c] + share * (warped[c, y, x] - plate[y, x, c])
             new = (np.float32(1) - share) * hidden[y, x]
-            if new > 0.02:
-                visible[y, x] = GUESSED
             changed = max(share, new)
             moving[y, x, 0], moving[y, x, 1] = dx * changed, dy * changed
 
