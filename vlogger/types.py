@@ -90,8 +90,8 @@ class Controls:
     `surface`: squashed template position seen at each pixel, in [-1, 1], 0 where there is no body (C^d).
     `parts`: one-hot body part, channel order `vlogger.body.parts.PARTS`, all 0 where there is no body (C^m).
     `warped`: the photo's colours in [0, 1] carried along the mesh and its halo (C^w), 0 where unknown.
-    `visible`: 1 where `warped` is the photo's own colour or continues the room beside it, 0.5 where it is a guess drawn from the body model (inside of
-    the mouth, turned eyeballs, closing lids), 0 where it must be invented.
+    `visible`: 1 where `warped` is the photo's own colour or continues the room beside it, 0.5 where it is a guess drawn
+    from the body model (inside of the mouth, turned eyeballs, closing lids), 0 where it must be invented.
     `moved`: 0 where the picture stays as the photo shows it, 1 where it must be repainted, soft between.
     """
 
