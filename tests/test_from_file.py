@@ -19,6 +19,7 @@ from vlogger.from_file import (
     SaveUpscale,
     SaveVideo,
 )
+from vlogger.io_values import save_subject
 from vlogger.pipeline import Vlogger, chance
 from vlogger.stages import AudioToMotion, ControlsToVideo, MotionToControls, PortraitToSubject, Upscale
 from vlogger.types import Audio, Portrait
@@ -106,6 +107,14 @@ def test_a_subject_takes_a_retouched_photo_of_the_same_size_only(files):
     assert torch.equal(stage(retouched).portrait.image, retouched.image)
     with pytest.raises(UserError, match="120 x 160 pixels, image= has 64 x 32"):
         stage(Portrait(torch.zeros(3, 32, 64, dtype=torch.uint8)))
+
+
+def test_a_retouched_photo_keeps_the_matte(tmp_path, body):
+    matte = (PORTRAIT.image[:1] > 100).byte() * 255
+    subject = replace(tiny.Standing(body)(PORTRAIT), portrait=Portrait(PORTRAIT.image, matte))
+    save_subject(tmp_path / "s.npz", subject)
+    again = FileSubject(tmp_path / "s.npz")(Portrait(PORTRAIT.image.flip(0))).portrait
+    assert again.matte is not None and torch.equal(again.matte, matte) and (again.image == PORTRAIT.image.flip(0)).all()
 
 
 @pytest.mark.parametrize("frames, size, says", [(11, 128, "more than 11"), (13, 128, "has 12"), (12, 64, "128 x 128")])
