@@ -29,7 +29,7 @@ from motion.prosody import Prosody
 
 RATE = 50.0  # samples a second
 MEMORY = 2.5  # seconds of speech that make a speaker lively
-CALM, AWAKE = 0.072, 0.45  # share of the head's and of the face's motion that is left when nobody speaks
+CALM, AWAKE = 0.075, 0.45  # share of the head's and of the face's motion that is left when nobody speaks
 REACH = 3.0  # seconds before and after a moment of which it counts how much is said
 WORDS, SPEECH = 1.4, 2.6  # seconds said within that by who says a word or two, and by who talks on and on
 BLINKS_A_MINUTE = 17.0
@@ -166,8 +166,15 @@ FARTHEST = (11.0, 15.0, 13.0)  # degrees of pitch, yaw and roll that are never p
 def head(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
     """Rotations of neck and head, and the shift that goes with them."""
     count, lively, still = len(view.times), view.lively, torch.zeros(len(view.times))
+    slow = 0.2 + 0.8 * view.engaged
     pitch, yaw, roll = (
-        sum((sizes[axis] * DEGREE * lively * sway(count, seconds, generator) for sizes, seconds in SWAYS), still)
+        sum(
+            (
+                sizes[axis] * DEGREE * lively * (slow if seconds > 1 else 1) * sway(count, seconds, generator)
+                for sizes, seconds in SWAYS
+            ),
+            still,
+        )
         for axis in range(3)
     )
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):

@@ -201,6 +201,11 @@ def load_network(path: str | Path | None = None) -> MotionTransformer:
     return MotionTransformer.from_pretrained(WEIGHTS if path is None else path)
 
 
+def load_learned(path: str | Path | None = None) -> MotionTransformer:
+    """The same; None: those that also know head, gaze, lids, brows and hands well enough to make them (motion=learned)."""
+    return load_network(WEIGHTS / "learned" if path is None else path)
+
+
 def continued(path: str | Path, direct: bool | None = None, ahead: bool | None = None) -> MotionTransformer:
     """The same weights, ready for more training; `direct` adds or drops the direct reading of the sound, `ahead` tells
     whether frames that are made together see later ones."""

@@ -13,18 +13,27 @@ from torch import Tensor
 
 from render.landmarks import opened_models
 from vlogger.body.smplx import Body
-from vlogger.framing import Region, region_of
+from vlogger.framing import Region, pose_subject, project, region_of
 from vlogger.types import Portrait, Subject
 
 HEADS = 2.6  # side of the fine square: a little more than the square that is generated
+AGREED = 0.7  # share of the body that a matte must cover to be believed
 BLEND = 0.1  # of its side, over which it passes into the coarse one
 
 
 def with_matte(subject: Subject, body: Body) -> Subject:
-    """The subject whose photo has a matte."""
+    """The subject whose photo has a matte; none where the segmentation and the fit do not speak of the same person."""
     image = subject.portrait.image
     matte = matte_of(image.permute(1, 2, 0).contiguous().numpy(), region_of(subject, body, HEADS))
-    return replace(subject, portrait=Portrait(image, matte))
+    return replace(subject, portrait=Portrait(image, matte if agreement(matte, subject, body) >= AGREED else None))
+
+
+def agreement(matte: Tensor, subject: Subject, body: Body) -> float:
+    """Which share of the fitted body's vertices in the picture lies where the matte (1,h,w) sees a person."""
+    places = project(pose_subject(subject, body), subject.intrinsics)[:, :2].floor().long()
+    height, width = matte.shape[1:]
+    columns, rows = places[((places >= 0) & (places < torch.tensor([width, height]))).all(1)].T
+    return float((matte[0, rows, columns] > 127).float().mean()) if len(rows) else 0.0
 
 
 def matte_of(image: NDArray, square: Region) -> Tensor:

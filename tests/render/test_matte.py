@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 import skimage
+import torch
 
 from render.fit import FitPortrait
-from render.matte import matte_of, part_of, ramp
+from render.matte import agreement, matte_of, part_of, ramp
 from vlogger.body.smplx import load_body
 from vlogger.framing import Region, crop
 from vlogger.io import load_portrait
 from vlogger.io_values import load_subject, save_subject
+from vlogger.types import Portrait
 
 FACE, WALL = (slice(60, 160), slice(190, 260)), (slice(0, 60), slice(330, 400))  # of the astronaut
 
@@ -47,3 +49,13 @@ def test_the_square_passes_into_the_rest_only_inside_the_picture():
     inner, whole = ramp(slice(10, 30), 100), ramp(slice(0, 100), 100)
     assert inner[0] < 0.5 and inner[-1] < 0.5 and inner[10] == 1 and (whole == 1).all()
     assert np.allclose(inner, inner[::-1])
+
+
+def test_a_matte_that_misses_the_person_is_not_believed():
+    picture = skimage.data.astronaut()[:400, 20:420]
+    body = load_body()
+    subject = FitPortrait(body)(Portrait(torch.from_numpy(picture.copy()).permute(2, 0, 1)))
+    matte = subject.portrait.matte
+    assert matte is not None and agreement(matte, subject, body) > 0.9
+    assert agreement(255 - matte, subject, body) < 0.3
+    assert agreement(torch.zeros_like(matte), subject, body) == 0
