@@ -202,7 +202,7 @@ def load_network(path: str | Path | None = None) -> MotionTransformer:
 
 
 def load_learned(path: str | Path | None = None) -> MotionTransformer:
-    """The same; None: those that also know head, gaze, lids, brows and hands well enough to make them (motion=learned)."""
+    """The same; None: those that know head, gaze, brows and hands well enough to make them, too (motion=learned)."""
     return load_network(WEIGHTS / "learned" if path is None else path)
 
 
