@@ -8,9 +8,9 @@ There is no clean recording of these for training, so their motion is drawn from
   head, so that what was looked at stays looked at;
 - head: changes of posture within seconds, slow sways and ordinary movements (below 1.8 Hz, and 1.8 to 3.7 Hz: Hadar
   et al. 1983), nods at stressed syllables (Munhall et al. 2004; Graf et al. 2002: 2-5 degrees). Who talks moves the
-  head nearly all the time, who is silent hardly (Hadar: 89.9 and 12.8 % of the time), so all of it grows with how long
-  somebody has been talking: a single word leaves a calm head;
-- brows: up at a third of the stresses; they, lids, cheeks and nose also follow a mood;
+  head nearly all the time, who is silent hardly (Hadar: 89.9 and 12.8 % of the time), so all of it grows with how much
+  is said around a moment: a single word leaves a calm head;
+- brows: up at a third of the stresses; they, lids, cheeks, nose and the mouth beside its speech also follow moods;
 - arms, hands and torso: beats at stressed syllables (McNeill 1992), the stroke landing on the syllable; breathing.
 
 A motion is a table of curves by feature name (`motion.features`), radians, metres or expression units, at RATE.
@@ -159,24 +159,15 @@ def blinks(view: Scene, generator: torch.Generator) -> Tensor:
 
 # Standard deviations in degrees of pitch, yaw and roll of a lively head, and how long they last, seconds
 SWAYS = (((3.5, 4.7, 4.3), 2.6), ((5.0, 6.4, 4.5), 0.5), ((1.9, 2.1, 1.3), 0.2))
+POSTURE = 1.0  # seconds: sways that last longer are changes of posture
 NOD = (3.3, 10.0)  # degrees, of a stress of mean strength
 FARTHEST = (11.0, 15.0, 13.0)  # degrees of pitch, yaw and roll that are never passed
 
 
 def head(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
     """Rotations of neck and head, and the shift that goes with them."""
-    count, lively, still = len(view.times), view.lively, torch.zeros(len(view.times))
-    slow = 0.2 + 0.8 * view.engaged
-    pitch, yaw, roll = (
-        sum(
-            (
-                sizes[axis] * DEGREE * lively * (slow if seconds > 1 else 1) * sway(count, seconds, generator)
-                for sizes, seconds in SWAYS
-            ),
-            still,
-        )
-        for axis in range(3)
-    )
+    count, lively = len(view.times), view.lively
+    pitch, yaw, roll = (swaying(view, axis, generator) for axis in range(3))
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
         eager = float(at_moment(lively, view, moment))
         if uniform(0, 1, generator) < 0.6:
@@ -197,6 +188,17 @@ def head(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
     for joint, share in (("neck", 0.4), ("head", 0.6)):
         curves |= {f"{joint}.{axis}": share * value for axis, value in (("x", pitch), ("y", yaw), ("z", roll))}
     return curves
+
+
+def swaying(view: Scene, axis: int, generator: torch.Generator) -> Tensor:
+    """(t,) radians about one axis, of all SWAYS; a posture hardly changes for a word or two."""
+    turn = torch.zeros(len(view.times))
+    for sizes, seconds in SWAYS:
+        size = sizes[axis] * DEGREE * view.lively
+        if seconds > POSTURE:
+            size = size * (0.2 + 0.8 * view.engaged)
+        turn = turn + size * sway(len(view.times), seconds, generator)
+    return turn
 
 
 def at_moment(curve: Tensor, view: Scene, moment: float) -> Tensor:

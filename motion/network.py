@@ -206,11 +206,17 @@ def load_learned(path: str | Path | None = None) -> MotionTransformer:
     return load_network(WEIGHTS / "learned" if path is None else path)
 
 
-def continued(path: str | Path, direct: bool | None = None, ahead: bool | None = None) -> MotionTransformer:
+def continued(
+    path: str | Path,
+    direct: bool | None = None,
+    ahead: bool | None = None,
+    scale: Mapping[str, float] | None = None,
+) -> MotionTransformer:
     """The same weights, ready for more training; `direct` adds or drops the direct reading of the sound, `ahead` tells
-    whether frames that are made together see later ones."""
+    whether frames that are made together see later ones, `scale` what their features are divided by from now on."""
     trained = load_network(path)
-    wanted = {name: value for name, value in (("direct", direct), ("ahead", ahead)) if value is not None}
+    asked = {"direct": direct, "ahead": ahead, "scale": None if scale is None else dict(scale)}
+    wanted = {name: value for name, value in asked.items() if value is not None}
     if all(trained.config[name] == value for name, value in wanted.items()):
         return trained.train()
     config = {name: value for name, value in trained.config.items() if name != "_use_default_values"}

@@ -6,6 +6,7 @@ square around head and shoulders, which is what it was made for.
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ def matte_of(image: NDArray, square: Region) -> Tensor:
         )
     weight = ramp(rows, len(image))[:, None] * ramp(columns, image.shape[1])
     share[rows, columns] += weight * (fine - share[rows, columns])
-    return torch.from_numpy((share * 255 + 0.5).clip(0, 255).astype(np.uint8))[None]
+    return torch.from_numpy(cv2.convertScaleAbs(share, alpha=255))[None]
 
 
 def part_of(start: float, side: float, size: int) -> slice:

@@ -99,6 +99,9 @@ def test_weights_without_it_learn_on_with_it(tmp_path):
     torch.testing.assert_close(grown(noisy, 900, condition), plain(noisy, 900, condition))
     assert grown.config["direct"] and not continued(tmp_path).config["direct"]
     assert continued(tmp_path, ahead=True).config["ahead"] and not continued(tmp_path).config["ahead"]
+    rescaled = continued(tmp_path, scale={"brow": 0.5})
+    assert set(rescaled.space.scales[rescaled.space.only(["browInnerUp"]) > 0].tolist()) == {0.5}
+    assert (continued(tmp_path).space.scales == plain.space.scales).all()
 
 
 def test_weights_from_before_it_existed_learn_on_with_it(tmp_path):
