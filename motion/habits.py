@@ -29,7 +29,7 @@ from motion.prosody import Prosody
 
 RATE = 50.0  # samples a second
 MEMORY = 2.5  # seconds of speech that make a speaker lively
-CALM, AWAKE = 0.075, 0.45  # share of the head's and of the face's motion that is left when nobody speaks
+CALM, AWAKE = 0.077, 0.45  # share of the head's and of the face's motion that is left when nobody speaks
 REACH = 3.0  # seconds before and after a moment of which it counts how much is said
 WORDS, SPEECH = 1.4, 2.6  # seconds said within that by who says a word or two, and by who talks on and on
 BLINKS_A_MINUTE = 17.0

@@ -10,6 +10,9 @@ from motion.lips import Lips
 from vlogger.diffusion.loss import squared
 
 LIPS_SPREAD = torch.tensor([0.03, 0.015])  # of opening and width in speech, face heights
+GAZE_SPREAD = torch.tensor(
+    [0.034, 0.058]
+)  # of the gaze in space, down and sideways, radians (`motion.habits.fixations`)
 
 Temporal = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -34,8 +37,9 @@ class MotionLoss:
     """L_diff + lambda_face * L_temp(expression) + lambda_body * L_temp(pose), with separate weights as in VLOGGER 3.1.
 
     `emphasis` multiplies the weight of the features whose name begins so (the longest wins): lips count more than
-    brows. Weights are 0 where the truth is not known. With `lips`, what units show together counts too, `lambda_lips`
-    times: opening and width of the lips, which are what sound tells.
+    brows. Weights are 0 where the truth is not known. What features show together counts too: with `lips`, opening and
+    width of the lips, which are what sound tells, `lambda_lips` times; `lambda_gaze` times where the eyes look in
+    space. Eyes turn against the head all the time, and what is left, the gaze, is small beside that.
     """
 
     def __init__(
@@ -48,12 +52,14 @@ class MotionLoss:
         emphasis: Mapping[str, float] | None = None,
         lips: Lips | None = None,
         lambda_lips: float = 0.0,
+        lambda_gaze: float = 0.0,
     ):
         self.face, self.lips, self.lambda_lips = space.face, lips, lambda_lips
         self.scales, self.names = space.scales[self.face], space.names
         self.lambdas = (lambda_face, lambda_body)
         self.temporal = (temporal_face, temporal_body)
         self.emphasis = torch.tensor([longest(emphasis or {}, name, 1.0) for name in space.names])
+        self.lambda_gaze, self.gaze = lambda_gaze, gaze_of(space) if lambda_gaze else None
 
     def __call__(self, prediction: Tensor, clean: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """All (b, t, d) -> the named parts and their sum."""
@@ -67,9 +73,23 @@ class MotionLoss:
             made, true = (self.shown(self.lips, values) for values in (prediction, clean))
             parts["lips"] = squared(made, true, weight[..., self.names.index("jawOpen"), None])
             total = total + self.lambda_lips * parts["lips"]
+        if self.gaze is not None:
+            made, true = (values @ self.gaze.to(values) for values in (prediction, clean))
+            parts["gaze"] = squared(made, true, weight[..., self.names.index("left_eye.x"), None])
+            total = total + self.lambda_gaze * parts["gaze"]
         return {"loss": total, **parts}
 
     def shown(self, lips: Lips, features: Tensor) -> Tensor:
         """(b, t, d) -> (b, t, 2) opening and width, in their own deviation."""
         units = features[..., self.face].float()
         return lips.to(units)(units * self.scales.to(units)) / LIPS_SPREAD.to(units)
+
+
+def gaze_of(space: FeatureSpace) -> Tensor:
+    """(d, 4) scaled features -> where each eye looks in space, down and sideways, in its own deviation: the turns of
+    neck, head and eye together."""
+    chain = [
+        [f"{joint}.{axis}" for joint in ("neck", "head", f"{side}_eye")] for side in ("left", "right") for axis in "xy"
+    ]
+    turns = torch.stack([space.only(names) for names in chain], dim=1) * space.scales[:, None]
+    return turns / GAZE_SPREAD.repeat(2)

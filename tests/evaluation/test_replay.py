@@ -1,6 +1,7 @@
 """Reenactment with small stages: the photo held still is its own reenactment."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from vlogger.body.parts import PARTS
 from vlogger.curation.pairs import Footage
 from vlogger.evaluation.bench import Bench, Judges
 from vlogger.evaluation.judge import load_judge
-from vlogger.evaluation.replay import compared, inside_of, replayed, warp_alone
+from vlogger.evaluation.perceptual import MobileNet
+from vlogger.evaluation.replay import Replayed, compared, inside_of, looked_at, replayed, square_around, warp_alone
 from vlogger.evaluation.visible import HANDS, TIGHT, TORSO, visible_body
 from vlogger.framing import Region
 from vlogger.pipeline import Vlogger
@@ -45,7 +47,7 @@ def test_a_still_clip_is_its_own_reenactment(bench, footage):
     assert numbers["copied.full.psnr"] > 60 and numbers["warped.full.psnr"] > 60
     assert numbers["alone.full.psnr"] < 10  # the flat stage sees nothing of the photo
     assert 25 < numbers["made.full.psnr"] < 50  # the small painter adds noise in the middle
-    assert "made.mobilenet_distance" not in numbers
+    assert not any("mobilenet" in name for name in numbers)  # no judge is there
 
 
 def test_another_frame_is_worse(bench, footage):
@@ -72,3 +74,29 @@ def test_the_warp_alone_is_black_where_the_photo_shows_nothing():
     empty = torch.zeros(2, 3, 4, 3)
     controls = Controls(empty, torch.zeros(2, len(PARTS), 4, 3), torch.full_like(empty, 0.7), visible, visible, 25.0)
     assert (warp_alone(controls) == torch.tensor([0.7, 0, 0])).all()
+
+
+def test_networks_look_at_the_square_around_a_region_inside_the_picture():
+    mask = torch.zeros(40, 40)
+    mask[30:40, 10:15] = 1
+    top, left, bottom, right = square_around(mask)
+    assert bottom - top == right - left == 12 and bottom == 40 and (left + right) // 2 == 12
+    assert square_around(torch.ones(40, 40)) == (0, 0, 40, 40)
+    pictures = torch.rand(9, 3, 40, 40)
+    assert looked_at(pictures, torch.ones(9, 1, 40, 40)).shape == (6, 3, 40, 40)
+    assert looked_at(pictures, mask.expand(9, 1, 40, 40)).shape == (6, 3, 128, 128)
+
+
+def test_networks_do_not_judge_what_lies_beyond_the_picture(bench):
+    torch.manual_seed(0)
+    true = torch.rand(2, 3, 64, 64)
+    parts = torch.zeros(2, len(PARTS), 64, 64)
+    parts[:, PARTS.index("head"), 10:40, 10:40] = 1
+    inside = torch.zeros(1, 1, 64, 64)
+    inside[..., :48, :] = 1
+    wrong = torch.where(inside > 0, true, 0.0)  # as the truth inside, black beyond
+    judged = replace(bench, judges=replace(bench.judges, mobilenet=MobileNet().eval()))
+    numbers = compared(judged, Replayed(true, wrong, 1 - true, true, true, parts, inside))
+    assert numbers["made.full.mobilenet_distance"] == 0 < numbers["warped.full.mobilenet_distance"]
+    assert numbers["made.face.mobilenet_distance"] == 0 < numbers["warped.face.mobilenet_distance"]
+    assert "made.mouth.mobilenet_distance" not in numbers  # no mouth is seen

@@ -255,6 +255,22 @@ def test_loss_weights_face_and_body_apart():
     assert MotionLoss(SPACE, 2.0, 3.0)(made, true, torch.ones_like(made))["temporal_face"] == 0
 
 
+def test_where_eyes_look_counts():
+    """Eyes that turn against the head look where they looked; the same turn of the eyes alone looks aside."""
+    space = FeatureSpace(
+        ("neck", "head", "left_eye", "right_eye"), {}, {"head.y": 0.05, "left_eye.y": 0.09, "right_eye.y": 0.09}
+    )
+    eyes, head = [space.names.index(f"{side}_eye.y") for side in ("left", "right")], space.names.index("head.y")
+    true, against = torch.zeros(2, 1, 4, space.size)
+    against[..., eyes], against[..., head] = 0.1 / 0.09, -0.1 / 0.05
+    aside = against.clone()
+    aside[..., head] = 0
+    parts = [MotionLoss(space, 0, 0, lambda_gaze=2.0)(one, true, torch.ones_like(one)) for one in (against, aside)]
+    assert parts[0]["gaze"] < 1e-10
+    torch.testing.assert_close(parts[1]["gaze"], torch.tensor((0.1 / 0.058) ** 2 / 2))  # sideways, not down
+    torch.testing.assert_close(parts[1]["loss"], parts[1]["diff"] + 2 * parts[1]["gaze"])
+
+
 def test_lips_count_together():
     """Units that undo each other change no lips; the same units that add up do."""
     space, lips = FeatureSpace(), lips_on(load_body())

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from render.evidence import markers
 from render.landmarks import bounds, cut, detect, opened_models, square
 from vlogger.body.landmarks import INNER_LIPS, OUTER_LIPS
+from vlogger.body.smplx import Body, personal, pose
+from vlogger.types import Motion, Subject
 
 INTERPUPIL_MM = 63.0
 RIGHT_PUPIL, LEFT_PUPIL = 468, 473
@@ -93,6 +96,18 @@ def _meshes(found: Any, origin: NDArray, scale: float) -> Iterator[NDArray]:
 def _middle(points: NDArray) -> NDArray:
     box = bounds(points)
     return (box[:2] + box[2:]) / 2
+
+
+def points_of_motion(motion: Motion, subject: Subject, body: Body) -> NDArray:
+    """The same points on the subject's moving mesh, before any pixel: (t, 478, 3) metres in camera space, nan where the
+    mesh has no such point."""
+    marks = markers(personal(body, subject.offsets))
+    frames = (motion.rotations.double(), motion.expression.double(), motion.translation.double())
+    posed = pose(marks.body, subject.betas.double(), *frames).vertices.float().numpy()
+    rows = np.full((len(motion), 478, 3), np.nan, np.float32)
+    rows[:, marks.ids] = posed[:, : len(marks.ids)]
+    rows[:, [RIGHT_PUPIL, LEFT_PUPIL]] = posed[:, marks.irises : marks.irises + 2]
+    return rows
 
 
 # ------------------------------------------------------------------------------------------------------ curves

@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 
 from vlogger.evaluation import identity, lips, quality, syncnet
 from vlogger.evaluation.bench import Bench
-from vlogger.evaluation.faces import found_share, lid_opening, mouth_curves
+from vlogger.evaluation.faces import found_share, lid_opening, mouth_curves, points_of_motion
 from vlogger.evaluation.films import Film, some
 from vlogger.evaluation.judge import CURVES
 from vlogger.evaluation.liveliness import blink_statistics, head_speed, motion_statistics
 from vlogger.evaluation.silence import silence_of, speech_by_level, speech_by_vad
-from vlogger.types import Audio
+from vlogger.types import Audio, Motion, Subject
 
 LOOKED_AT = 6  # frames of a clip that are judged one by one (quality, identity, distances)
 
@@ -90,13 +90,19 @@ def with_sound(bench: Bench, film: Film, audio: Audio) -> tuple[Numbers, Arrays]
     said = judges.lips(audio, count, film.fps)
     numbers = {f"judge_r_{name}": lips.correlation(seen[name], said[name]) for name in CURVES}
     numbers["judge_lag"] = float(lips.best_lag(seen["aperture"], said["aperture"])[0])
-    numbers |= prefixed_by("level", silence_of(seen["aperture"], speech_by_level(audio, count, film.fps), film.fps))
-    if judges.vad is not None:
-        speech = speech_by_vad(judges.vad, audio, count, film.fps)
-        numbers |= prefixed_by("vad", silence_of(seen["aperture"], speech, film.fps))
+    numbers |= silences(bench, seen["aperture"], audio, film.fps)
     if judges.syncnet is not None:
         numbers |= syncnet.lse(judges.syncnet, film.frames, film.points, audio)
     return numbers, {f"said_{name}": curve for name, curve in said.items()}
+
+
+def silences(bench: Bench, aperture: NDArray, audio: Audio, fps: float) -> Numbers:
+    """How lips (t,) rest where nothing is said, by the sound's level and by the detector of speech."""
+    count, vad = len(aperture), bench.judges.vad
+    numbers = prefixed_by("level", silence_of(aperture, speech_by_level(audio, count, fps), fps))
+    if vad is not None:
+        numbers |= prefixed_by("vad", silence_of(aperture, speech_by_vad(vad, audio, count, fps), fps))
+    return numbers
 
 
 def prefixed_by(name: str, values: Numbers) -> Numbers:
@@ -107,9 +113,23 @@ def against_truth(made: Film, true: Film) -> Numbers:
     """Lips of the made video against the true ones."""
     if not (made.has_face and true.has_face):
         return {}
-    seen, real = mouth_curves(made.points), mouth_curves(true.points)
+    numbers = agreement(mouth_curves(made.points), mouth_curves(true.points))
+    return prefixed({**numbers, "lme": lips.landmark_error(made.points, true.points)}, "made")
+
+
+def agreement(seen: dict[str, NDArray], real: dict[str, NDArray]) -> Numbers:
+    """Curves of a mouth against the true ones: r of each, lag and r at that lag, spread."""
     lag, best = lips.best_lag(seen["aperture"], real["aperture"])
-    numbers = {f"made.lip_r_{name}": lips.correlation(seen[name], real[name]) for name in CURVES}
     spread = np.nanstd(seen["aperture"]) / max(float(np.nanstd(real["aperture"])), 1e-6)
-    more = {"lip_lag": float(lag), "lip_r_best": best, "lip_spread": float(spread)}
-    return numbers | prefixed({**more, "lme": lips.landmark_error(made.points, true.points)}, "made")
+    numbers = {f"lip_r_{name}": lips.correlation(seen[name], real[name]) for name in CURVES}
+    return {**numbers, "lip_lag": float(lag), "lip_r_best": best, "lip_spread": float(spread)}
+
+
+def told_by_motion(bench: Bench, motion: Motion, subject: Subject, audio: Audio, true: Film | None) -> Numbers:
+    """What a motion says before any pixel: its statistics, its lips in pauses and against the true video's."""
+    curves = mouth_curves(points_of_motion(motion, subject, bench.vlogger.body))
+    numbers = motion_statistics(motion, bench.vlogger.body, hands=True)
+    numbers |= silences(bench, curves["aperture"], audio, motion.fps)
+    if true is not None and true.has_face:
+        numbers |= agreement(curves, mouth_curves(true.points))
+    return prefixed(numbers, "motion")

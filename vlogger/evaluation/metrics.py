@@ -65,10 +65,8 @@ REENACTMENT = (
     Metric("psnr", "PSNR", "dB", "up", 2),
     Metric("ssim", "SSIM", "", "up"),
     Metric("l1", "L1", "", "down", 4),
-)
-DISTANCES = (
-    Metric("mobilenet_distance", "MobileNet distance, full", "", "down"),
-    Metric("lpips", "LPIPS (AlexNet), full", "", "down"),
+    Metric("mobilenet_distance", "MobileNet distance", "", "down"),
+    Metric("lpips", "LPIPS (AlexNet)", "", "down"),
 )
 FAMILIES = {
     "Lips": LIPS,

@@ -4,7 +4,7 @@
   speech
 - silent aperture [pupils], better: truth's. Mean aperture in frames without speech
 - motion in pauses [1], better: lower. The same speeds, of frames from half a second after speech to a quarter of a
-  second before it: lips need that long to close, and they part before the sound
+  second before it: lips need that long to close, and they part before the sound; of clips with 0.4 s of that at least
 
 What is speech is said by silero-vad (MIT, weights=FOLDER), or, without it, by the level of the sound: 35 dB below the
 loudest tenth. Both are reported under their own names.
@@ -26,6 +26,7 @@ CHUNK = 512  # samples at 16 kHz that silero-vad looks at
 SPEECH = 0.5  # probability from which on it is speech
 CLOSING, PARTING = 0.5, 0.25  # seconds after and before speech in which lips move without a sound
 FEWEST = 3  # frames of either kind that a mean needs
+LEAST_PAUSE = 0.4  # seconds of pauses in a clip that tell anything about them
 
 
 def load_vad(path: Path) -> torch.jit.ScriptModule:
@@ -76,10 +77,10 @@ def silence_of(aperture: NDArray, speech: NDArray, fps: float) -> dict[str, floa
     return {
         "silent_motion": mean_of(speed, silent) / spoken,
         "silent_aperture": mean_of(aperture, silent),
-        "pause_motion": mean_of(speed, known & paused(speech, fps)) / spoken,
+        "pause_motion": mean_of(speed, known & paused(speech, fps), round(LEAST_PAUSE * fps)) / spoken,
     }
 
 
-def mean_of(values: NDArray, chosen: NDArray) -> float:
-    """The mean of some of the values; nan for fewer than FEWEST."""
-    return float(values[chosen].mean()) if chosen.sum() >= FEWEST else float("nan")
+def mean_of(values: NDArray, chosen: NDArray, fewest: int = FEWEST) -> float:
+    """The mean of some of the values; nan for fewer than `fewest`."""
+    return float(values[chosen].mean()) if chosen.sum() >= fewest else float("nan")

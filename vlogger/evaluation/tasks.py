@@ -14,8 +14,7 @@ from vlogger.evaluation.bench import Bench
 from vlogger.evaluation.cost import Made, made
 from vlogger.evaluation.films import Film, cut, load_film, shrunk
 from vlogger.evaluation.identity import head_shape_distance
-from vlogger.evaluation.liveliness import motion_statistics
-from vlogger.evaluation.measure import Arrays, Numbers, against_truth, measured, prefixed
+from vlogger.evaluation.measure import Arrays, Numbers, against_truth, measured, told_by_motion
 from vlogger.evaluation.replay import Replayed, compared, replayed
 from vlogger.evaluation.visible import visible_body
 from vlogger.io import load_portrait
@@ -141,7 +140,7 @@ def talk_row(bench: Bench, name: str, result: Made, true: Film | None, audio: Au
     if true is not None:
         more, others = measured(bench, true, "true", audio, reference)
         numbers, arrays = numbers | more | against_truth(film, true), arrays | others
-    numbers |= prefixed(motion_statistics(result.motion, bench.vlogger.body, hands=True), "motion")
+    numbers |= told_by_motion(bench, result.motion, result.subject, audio, true)
     numbers |= shape_errors(bench, result, arrays) | costs(result)
     arrays["thumbnails"] = resize(film.frames[:: round(bench.fps / 2)], THUMBNAIL, THUMBNAIL).numpy()
     about = {"visible": visible_body(result.subject, bench.vlogger.body)}
