@@ -1,6 +1,6 @@
 """Hear: speech becomes motion, by diffusion in chunks that continue each other (VLOGGER 3.1)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from zlib import crc32
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from motion.audio import HOP, SAMPLE_RATE, around, decibels, frame_times, mel_power, resample
 from motion.drawn import Drawing
 from motion.ears import Ear
-from motion.features import FeatureSpace, to_motion
+from motion.features import FeatureSpace, longest, to_motion
 from motion.judge import Judge
 from motion.network import Memory, MotionTransformer
 from motion.steering import AS_LEARNED, Blink, Emotion, Expression, Gaze, Gesture, Head, View
@@ -31,9 +31,11 @@ class DiffusionMotion:
     `chunk` frames are made at a time; the network remembers as many before them as it reaches back. So memory does not
     grow with the recording, and time grows with it linearly. Before the first frame the subject rests as in the photo,
     so the motion starts there. Of the noise's variance, the part `shared` is the same in all frames of a chunk
-    (arXiv 2305.10474), as it was in training. Of each chunk `best_of` are made, and the one that `judge` likes best is
-    continued. The other arguments steer (`motion.steering`); `drawn`: all but the mouth comes from chance processes
-    (`motion.drawn`), for weights that have not learned them.
+    (arXiv 2305.10474), as it was in training; `temperature`: how much larger than in training the noise is, by the
+    beginning of a feature's name, as a network settles too often for nothing where something happens rarely (a blink).
+    Of each chunk `best_of` are made, and the one that `judge` likes best is continued. The other arguments steer
+    (`motion.steering`); `drawn`: all but the mouth comes from chance processes (`motion.drawn`), for weights that have
+    not learned them.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class DiffusionMotion:
         fps: float = 24,
         chunk: int = 80,
         shared: float = 0.0,
+        temperature: Mapping[str, float] | None = None,
         best_of: int = 1,
         judge: Judge | None = None,
         expression: Expression = AS_LEARNED.expression,
@@ -61,6 +64,7 @@ class DiffusionMotion:
             raise UserError("motion.best_of is more than 1, but there is no motion.judge to choose.")
         self.network, self.ear, self.scheduler, self.steps, self.guidance = network, ear, scheduler, steps, guidance
         self.fps, self.chunk, self.shared, self.best_of, self.judge = fps, chunk, shared, best_of, judge
+        self.temperature = torch.tensor([longest(temperature or {}, name, 1.0) for name in network.space.names])
         self.edits, self.blink, self.drawn = (expression, head, gesture, gaze, emotion), blink, drawn
 
     def __call__(self, audio: Audio, subject: Subject, *, generator: torch.Generator) -> Motion:
@@ -128,7 +132,8 @@ class DiffusionMotion:
     ) -> Tensor:
         """(size, d) frames that follow what is remembered: the best of `best_of`."""
         count, features = self.best_of, self.network.space.size
-        noise = torch.cat([window_noise(size, features, self.shared, generator) for _ in range(count)])
+        drawn = [window_noise(size, features, self.shared, generator) for _ in range(count)]
+        noise = torch.cat(drawn) * self.temperature
         one = self.condition(heard, first, size, None)
         condition = {name: value.expand(count, *value.shape[1:]) for name, value in one.items()}
         denoiser = Guided(Continuing(self.network, memories), self.guidance, ("audio",))

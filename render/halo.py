@@ -23,24 +23,42 @@ def depth_inside(body: NDArray) -> NDArray:
     return cv2.distanceTransform(body.view(np.uint8), cv2.DIST_L2, 5)
 
 
-def add_halo(field: NDArray, body: NDArray, seen: NDArray, reach: NDArray, photo_inside: NDArray) -> NDArray:
+def add_halo(
+    field: NDArray,
+    body: NDArray,
+    seen: NDArray,
+    reach: NDArray,
+    photo_inside: NDArray,
+    outlined: NDArray | None = None,
+) -> NDArray:
     """The field, known on the body (h,w) bool, made whole.
 
     seen (h,w): 1 where the photo shows the skin; reach (h,w): how far the halo of a body pixel extends (pixels): there
     about half of the rim's displacement is left, beyond 1.5 reach none; photo_inside (h,w): `depth_inside` of the
-    photo's body.
+    photo's body; outlined (h,w) bool: the body whose outline is meant, where only a part of it is known.
     """
     if not body.any() or not field.any():
         return field
     inside = depth_inside(body)
     rim = body & (inside <= np.maximum(1.5, RIM * reach))
     weight = rim * (np.float32(HIDDEN_TRUST) + np.float32(1 - HIDDEN_TRUST) * seen)
-    lent = outline_to_outline(field, rim, inside, photo_inside)
+    lent = outline_to_outline(field, rim, inside if outlined is None else depth_inside(outlined), photo_inside)
     known = np.empty((*body.shape, 3), np.float32)
     known[..., :2], known[..., 2] = lent, reach
     whole = spread(known, weight)
     distance = cv2.distanceTransform((~body).view(np.uint8), cv2.DIST_L2, 5)
     return _come_to_rest(field, body, whole, distance, np.float32(len(field) / 128))
+
+
+def stretched(bare: NDArray, bare_body: NDArray, whole: NDArray, body: NDArray) -> NDArray:
+    """Two halos (h,w,2) become one: `bare`, of `bare_body` (h,w) bool, the part of the body whose skin is seen, right
+    beside it; farther out `whole`, of all of the body. In between it is stretched, never folded: beside a head that
+    turns away hair comes round with the cheek at its inner edge, and with the head's outline at its outer one."""
+    outside = spread(whole, (~body).astype(np.float32))
+    away = cv2.distanceTransform((~bare_body).view(np.uint8), cv2.DIST_L2, 5)
+    width = np.maximum(np.float32(NO_FOLD) * np.linalg.norm(outside - bare, axis=-1), np.float32(1e-3))
+    share = smoothstep((away - np.float32(0.5)) / width)[..., None]
+    return np.where(bare_body[..., None], bare, bare + share * (outside - bare)).astype(np.float32)
 
 
 @numba.njit(cache=True, nogil=True)

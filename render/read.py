@@ -40,17 +40,17 @@ def read_photo(image, field, inside, body, seen, slip, warped, visible):
                 red, green, blue = image[y, x, 0], image[y, x, 1], image[y, x, 2]
             elif low < wide[x] < high or low < tall[x] < high:
                 half_x, half_y = _half_excess(wide[x], low, high), _half_excess(tall[x], low, high)
-                r0, g0, b0 = _bilinear(image, v - half_y, u - half_x)
-                r1, g1, b1 = _bilinear(image, v - half_y, u + half_x)
-                r2, g2, b2 = _bilinear(image, v + half_y, u - half_x)
-                r3, g3, b3 = _bilinear(image, v + half_y, u + half_x)
+                r0, g0, b0 = colours_at(image, v - half_y, u - half_x)
+                r1, g1, b1 = colours_at(image, v - half_y, u + half_x)
+                r2, g2, b2 = colours_at(image, v + half_y, u - half_x)
+                r3, g3, b3 = colours_at(image, v + half_y, u + half_x)
                 red, green, blue = (
                     quarter * (r0 + r1 + r2 + r3),
                     quarter * (g0 + g1 + g2 + g3),
                     quarter * (b0 + b1 + b2 + b3),
                 )
             else:
-                red, green, blue = _bilinear(image, v, u)
+                red, green, blue = colours_at(image, v, u)
             warped[0, y, x], warped[1, y, x], warped[2, y, x] = red, green, blue
 
 
@@ -84,7 +84,7 @@ def _half_excess(squared, low, high):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _bilinear(image, row, column):
+def colours_at(image, row, column):
     """The three colours at (row, column), in units where pixel centres are whole numbers."""
     height, width = image.shape[:2]
     row = min(max(row, np.float32(0.0)), np.float32(height - 1))

@@ -13,12 +13,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from render.anatomy import HIDDEN, box_of
+from render.anatomy import HIDDEN, SKIN, box_of
 from render.backdrop import Backdrop, put_before
 from render.guess import MARGIN, NOTHING, Looks, Seen, draw_guesses
-from render.halo import add_halo, depth_inside, smooth, smoothstep
+from render.halo import add_halo, depth_inside, smooth, smoothstep, stretched
 from render.mouth import lend_lips
-from render.read import read_photo
+from render.read import colours_at, read_photo
 
 FINE = 3  # the photo's depth buffer has FINE x FINE samples per pixel; odd, so that one lies on the pixel's centre
 DEPTH_TOLERANCE = 5e-4  # metres: what lies deeper behind the photo's surface is hidden (an eye behind its lid)
@@ -27,6 +27,10 @@ STILL, MOVING = 0.15, 0.6  # displacement below which nothing is repainted, abov
 GROW, SOFT, BORDER = 3.0, 1.2, 6.0  # of the repainted region: margin, blur, distance to the frame's edge (same)
 HIDDEN_NEAR = 10.0  # a newly uncovered pixel counts as moved when something within this distance moved (same)
 SLIP = 1.5  # how well outlines are known: the halo may read this far inside the photo's body (same)
+RING = 0.6  # width of the outline of skin that hair or air beside it takes along (same), a pixel at least
+DEEPEST = 8.0  # how far from seen skin hair is stretched (same)
+ISLAND = 2.5  # half the width of skin that hair around it takes along (same)
+GAP = 1.0  # how far what is known reaches into what is not (same)
 HALO_GRID = 128  # cells to a side on which the halo is made
 FAR = 1e9
 
@@ -84,12 +88,17 @@ def warp_photo(
     box = box_of(kind, HIDDEN, MARGIN * view.looks.scale)
     lend_lips(field, seen, kind, view.looks.mouth)
     slip = SLIP * len(field) / 128
-    body = trusted(field, seen, depth_inside(face_id >= 0), view.inside, slip)
-    field = with_halo(field, body, seen, face_id, view)
+    inside = depth_inside(face_id >= 0)
+    body = trusted(field, seen, inside, view.inside, slip)
+    lent = lent_to_hair(body, seen, kind, inside) if view.backdrop is not None else None
+    field = with_halo(field, body, lent, seen, face_id, view)
+    if lent is not None:
+        seen[lent] = 1
     planes, visible = into or (np.zeros((3, *seen.shape), np.float32), np.zeros(seen.shape, np.float32))
     read_photo(view.image, field, view.inside, body, seen, slip, planes, visible)
     moving = field
     if view.backdrop is not None:
+        close_gaps(view.image, field, kind, planes, visible)
         moving = np.empty_like(field)
         behind = (view.backdrop.person, view.backdrop.plate, view.backdrop.hidden)
         put_before(*behind, field, planes, visible, moving)
@@ -124,6 +133,52 @@ def _trust(field, seen, inside, photo_inside, slip, body):
                 if photo_inside[row, column] < slip + 1 and inside[y, x] > photo_inside[row, column] + slip:
                     seen[y, x] = 0.0
             body[y, x] = seen[y, x] > 0.0 or inside[y, x] > slip
+
+
+def lent_to_hair(body: NDArray[np.bool_], seen: NDArray, kind: NDArray[np.uint8], inside: NDArray) -> NDArray[np.bool_]:
+    """(h,w) skin of the body (h,w) that is not drawn as such: what the photo hides, islands of seen skin in that, and
+    the outline, where no fit tells skin from hair.
+
+    A head that turns uncovers skin which the photo does not show. What is beside it in the photo, hair, an ear, then
+    the room, comes round with the last skin that is seen (`render.halo.stretched`).
+    """
+    lent = body & ((seen == 0) | (inside < max(1.2, RING * len(body) / 128))) & (kind == SKIN)
+    if lent.any():
+        side = 2 * round(ISLAND * len(body) / 128) + 1
+        shape = np.ones((side, side), np.uint8)
+        own = (body & ~lent).view(np.uint8)
+        islands = (own > cv2.morphologyEx(own, cv2.MORPH_OPEN, shape)) & (cv2.dilate(lent.view(np.uint8), shape) > 0)
+        lent |= islands & (kind == SKIN)
+        lent &= cv2.distanceTransform(1 - (body & ~lent).view(np.uint8), cv2.DIST_L2, 5) < DEEPEST * len(body) / 128
+    return lent
+
+
+def close_gaps(image: NDArray, field: NDArray, kind: NDArray[np.uint8], planes: NDArray, visible: NDArray) -> None:
+    """Gaps in what is known, up to GAP wide to each side, move as the nearest known pixel: field (h,w,2), planes
+    (3,h,w) and visible (h,w) are changed there. Wider holes lose their rim. Not what is drawn by `render.guess`."""
+    unknown = visible == 0
+    gap = unknown & ((kind == SKIN) | (kind == NOTHING))
+    if not gap.any() or unknown.all():
+        return
+    distance, label = cv2.distanceTransformWithLabels(
+        unknown.view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    known, source = np.flatnonzero(~unknown), np.zeros(label.max() + 1, np.int64)
+    source[label.ravel()[known]] = known
+    _extend(gap & (distance <= GAP * len(visible) / 128), label, source, image, field, planes, visible)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _extend(near, label, source, image, field, planes, visible):
+    height, width = near.shape
+    for y in range(height):
+        for x in range(width):
+            if near[y, x]:
+                known = source[label[y, x]]
+                dx, dy = field[known // width, known % width, 0], field[known // width, known % width, 1]
+                field[y, x, 0], field[y, x, 1], visible[y, x] = dx, dy, 1.0
+                colours = colours_at(image, np.float32(y) + dy, np.float32(x) + dx)
+                planes[0, y, x], planes[1, y, x], planes[2, y, x] = colours
 
 
 def facing(projected: NDArray, faces: NDArray) -> NDArray[np.bool_]:
@@ -185,22 +240,47 @@ def _front(points, i, j, k):
     return one_x * two_y > two_x * one_y
 
 
-def with_halo(field: NDArray, body: NDArray, seen: NDArray, face_id: NDArray, view: PhotoView) -> NDArray:
-    """`halo.add_halo` on a grid of about `HALO_GRID` cells, as the halo is smooth; the body keeps its own field."""
+def with_halo(
+    field: NDArray,
+    body: NDArray[np.bool_],
+    lent: NDArray[np.bool_] | None,
+    seen: NDArray,
+    face_id: NDArray,
+    view: PhotoView,
+) -> NDArray:
+    """`halo.add_halo` on a grid of about `HALO_GRID` cells, as the halo is smooth; the body keeps its own field, but
+    for what of it is `lent` (h,w), which moves with the halo."""
+    cells = len(view.coarse_inside)
+    step = len(field) // cells
+    whole, coarse_body = _halo_of(field, body, seen, face_id, view, None)
+    if whole is None:
+        return field
+    if lent is not None and lent.any():
+        body = body & ~lent
+        bare, coarse_bare = _halo_of(field, body, seen, face_id, view, coarse_body)
+        if bare is not None:
+            whole = stretched(bare, coarse_bare, whole, coarse_body)
+    if step == 1:
+        return np.where(body[..., None], field, whole)
+    around_body = cv2.resize(step * whole, field.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    cv2.copyTo(field, body.view(np.uint8), around_body)
+    return around_body
+
+
+def _halo_of(
+    field: NDArray, body: NDArray, seen: NDArray, face_id: NDArray, view: PhotoView, outlined: NDArray | None
+) -> tuple[NDArray | None, NDArray[np.bool_]]:
+    """The halo's field on the grid, in cells, and the cells (n,n) that are the body's; None without any."""
     cells = len(view.coarse_inside)
     step = len(field) // cells
     mean = np.zeros((cells, cells, 5), np.float32)
     _cell_means(field, body, seen, face_id, view.reach, step, mean)
     coarse_body = mean[..., 4] >= 0.5
     if not coarse_body.any():
-        return field
+        return None, coarse_body
     coarse = mean[..., :2] * (coarse_body[..., None] / np.float32(step))
-    whole = add_halo(coarse, coarse_body, mean[..., 2], mean[..., 3] / np.float32(step), view.coarse_inside)
-    if step == 1:
-        return whole
-    around_body = cv2.resize(step * whole, field.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    cv2.copyTo(field, body.view(np.uint8), around_body)
-    return around_body
+    known = (coarse, coarse_body, mean[..., 2], mean[..., 3] / np.float32(step))
+    return add_halo(*known, view.coarse_inside, outlined), coarse_body
 
 
 @numba.njit(cache=True, nogil=True)

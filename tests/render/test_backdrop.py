@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from render.anatomy import LIPS
 from render.backdrop import SOURCES, Backdrop, backdrop_of, grown, put_before
 from render.controls import MeshControls, posture
+from render.guess import NOTHING
+from render.warp import close_gaps
 from vlogger.types import Portrait
 
 
@@ -82,3 +85,34 @@ def test_holes_and_still_pixels_are_left_alone():
     put_before(backdrop.person, backdrop.plate, backdrop.hidden, field, warped, visible, moving)
     assert warped[:, :2].max() == 0 and (visible[0] == 1).all() and (visible[1] == 0).all()
     assert (warped[:, 2:] == 1).all() and (visible[2:] == 1).all() and (moving == field).all()
+
+
+def test_hair_comes_round_with_a_head_that_turns_away(body, cut_out, nod):
+    """Beside a grey head hangs red hair before a white wall: skin that the photo does not show is stretched skin and
+    hair, and hair ends where it ended, as heads are round. Without a matte that skin is unknown."""
+    matte = cv2.dilate(cut_out.portrait.matte[0].numpy(), np.ones((7, 7), np.uint8))
+    skin = MeshControls(body)(posture(cut_out), cut_out, size=96)[:1].parts[0].amax(0).numpy() > 0
+    picture = np.where(skin, np.full((3, 96, 96), 90), np.where(matte > 0, [[[200]], [[20]], [[20]]], 255))
+    portrait = Portrait(torch.from_numpy(picture.astype(np.uint8)), torch.from_numpy(matte)[None])
+    motion, bare = nod(0.0, 0.3, 0.0), replace(cut_out, portrait=Portrait(portrait.image))
+    haired, holed = (
+        MeshControls(body)(motion, who, size=96)[1:] for who in (replace(cut_out, portrait=portrait), bare)
+    )
+    hole = (holed.visible[0, 0] == 0) & (holed.parts[0, :1].sum(0) > 0)
+    assert hole.sum() > 30 and (haired.visible[0, 0][hole] == 1).float().mean() > 0.9
+    red = (haired.warped[0, 0] - haired.warped[0, 1]) > 0.2
+    assert red[hole].float().mean() > 0.5
+
+
+def test_slits_move_as_what_is_beside_them(seated):
+    """A slit of two pixels is closed, a wide hole loses its rim, and what is drawn otherwise stays."""
+    image = np.random.default_rng(0).uniform(0, 1, (128, 128, 3)).astype(np.float32)
+    visible, kind = np.ones((128, 128), np.float32), np.full((128, 128), NOTHING, np.uint8)
+    visible[:, 30:32] = visible[20:40, 60:80] = visible[:, 100:102] = 0
+    kind[:, 100:102] = LIPS
+    planes, field = np.zeros((3, 128, 128), np.float32), np.full((128, 128, 2), 3.0, np.float32)
+    field[visible == 0] = 0
+    close_gaps(image, field, kind, planes, visible)
+    assert (visible[:, 30:32] == 1).all() and (field[:, 30:32] == 3).all()
+    assert np.allclose(planes[:, 40, 30], image[43, 33]) and (visible[:, 100:102] == 0).all()
+    assert (visible[21:39, 61:79] == 0).all() and (visible[20, 60:80] == 1).all()
