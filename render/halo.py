@@ -54,7 +54,8 @@ def stretched(bare: NDArray, bare_body: NDArray, whole: NDArray, body: NDArray) 
     """Two halos (h,w,2) become one: `bare`, of `bare_body` (h,w) bool, the part of the body whose skin is seen, right
     beside it; farther out `whole`, of all of the body. In between it is stretched, never folded: beside a head that
     turns away hair comes round with the cheek at its inner edge, and with the head's outline at its outer one."""
-    outside = spread(whole, (~body).astype(np.float32))
+    beside = cv2.dilate(body.view(np.uint8), np.ones((3, 3), np.uint8)) - body.view(np.uint8)
+    outside = np.where(body[..., None], spread(whole, beside.astype(np.float32)), whole)
     away = cv2.distanceTransform((~bare_body).view(np.uint8), cv2.DIST_L2, 5)
     width = np.maximum(np.float32(NO_FOLD) * np.linalg.norm(outside - bare, axis=-1), np.float32(1e-3))
     share = smoothstep((away - np.float32(0.5)) / width)[..., None]
