@@ -219,3 +219,20 @@ def test_without_residuals_a_motion_starts_in_the_pose_of_the_photo():
         rest = stage.rest(one, turned)
         back = to_motion(one, rest, turned, 25.0)
         torch.testing.assert_close(back.rotations, turned.rotations.expand(len(rest), 55, 3, 3), atol=1e-5, rtol=0)
+
+
+def test_temperature_makes_the_noise_of_some_features_larger(monkeypatch):
+    """What the network is given at first: the same noise, but for what is warmer."""
+    given = []
+
+    def first(denoiser, scheduler, noise, condition, steps):
+        given.append(noise)
+        return torch.zeros_like(noise)
+
+    monkeypatch.setattr("motion.sample.sample", first)
+    for temperature in (None, {"eye": 1.5, "eyeBlink": 2.0}):
+        stage = DiffusionMotion(tiny(), LogMel(), scheduler(), steps=1, temperature=temperature)
+        stage(sound(0.5), subject(), generator=seeded(3))
+    ratio, names = given[1] / given[0], tiny().space.names
+    wanted = [2.0 if name.startswith("eyeBlink") else 1.5 if name.startswith("eye") else 1.0 for name in names]
+    torch.testing.assert_close(ratio, torch.tensor(wanted).expand_as(ratio))

@@ -120,7 +120,7 @@ def looked_at(pictures: Tensor, mask: Tensor) -> Tensor:
 
 
 def square_around(mask: Tensor) -> tuple[int, int, int, int]:
-    """Top, left, bottom, right of the square around what is not 0 in (h, w): MARGIN times as wide, inside the picture."""
+    """Top, left, bottom, right of the square around what is not 0 in (h, w), MARGIN times as wide, in the picture."""
     limits = torch.tensor(mask.shape)
     places = torch.nonzero(mask)
     low, high = places.amin(0), places.amax(0) + 1
