@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
 
 from motion.audio import SAMPLE_RATE
 from motion.clips import SPEAKING
+from motion.features import EXPRESSIONS
 from motion.teacher import recordings
-from vlogger.body.smplx import load_body
-from vlogger.build import stage as built
-from vlogger.hear import neutral
-from vlogger.types import Audio, seeded
+from vlogger.body.skeleton import JOINTS
+from vlogger.stages import AudioToMotion
+from vlogger.types import Audio, Portrait, Subject, seeded
 
 
 def main() -> None:
@@ -31,18 +32,23 @@ def main() -> None:
     given = parser.parse_args()
     with initialize_config_module("conf", version_base="1.3"):
         cfg = compose("generate", ["fps=25", "motion.drawn=false", *given.overrides])
-    body = load_body()
-    imitate(built(cfg.motion, body), neutral(body), given.clips, given.sounds, given.seed)
+    imitate(instantiate(cfg.motion), given.clips, given.sounds, given.seed)
 
 
-def imitate(stage, subject, clips: Path, sounds: list[Path], seed: int) -> None:
-    """Write what is not there yet. `stage`: an AudioToMotion; `subject`: a face at rest."""
+def nobody() -> Subject:
+    """A face at rest without a photo."""
+    turns, blank = torch.eye(3).repeat(len(JOINTS), 1, 1), Portrait(torch.zeros(3, 1, 1, dtype=torch.uint8))
+    return Subject(blank, torch.zeros(10), turns, torch.zeros(len(EXPRESSIONS)), torch.zeros(3), torch.eye(3))
+
+
+def imitate(stage: AudioToMotion, clips: Path, sounds: list[Path], seed: int) -> None:
+    """Write what is not there yet."""
     clips.mkdir(parents=True, exist_ok=True)
     for name, sound in recordings(sounds, seed):
         path = clips / f"{name}.npz"
         if path.exists():
             continue
-        motion = stage(Audio(sound, SAMPLE_RATE), subject, generator=seeded(seed))
+        motion = stage(Audio(sound, SAMPLE_RATE), nobody(), generator=seeded(seed))
         part = path.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(

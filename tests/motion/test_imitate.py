@@ -10,7 +10,6 @@ import torch
 from motion.clips import SPEAKING, load_clip
 from motion.imitate import imitate
 from vlogger.body.smplx import load_body
-from vlogger.hear import neutral
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tiny"))
 from tiny_stages import LoudJaw
@@ -27,12 +26,12 @@ def test_sounds_become_clips_with_a_mouth_that_are_kept(tmp_path, body):
     for name in "ab":
         np.savez(tmp_path / "sounds" / f"{name}.npz", samples=noise, sample_rate=16000)
     clips = tmp_path / "clips"
-    imitate(LoudJaw(body, 25.0), neutral(body), clips, [tmp_path / "sounds"], 0)
+    imitate(LoudJaw(body, 25.0), clips, [tmp_path / "sounds"], 0)
     (path,) = clips.iterdir()  # both sounds are short: they were joined
     clip = load_clip(path)
     assert clip.spoken and 2.2 < clip.duration < 3.3
     assert clip.motion.expression[:, SPEAKING].any() and not clip.motion.expression[:, ~SPEAKING].any()
     assert abs(len(clip.samples) / 16000 - clip.duration) < 0.05
     written = path.stat().st_mtime_ns
-    imitate(LoudJaw(body, 25.0), neutral(body), clips, [tmp_path / "sounds"], 0)
+    imitate(LoudJaw(body, 25.0), clips, [tmp_path / "sounds"], 0)
     assert path.stat().st_mtime_ns == written and torch.isfinite(clip.samples).all()
