@@ -156,26 +156,28 @@ def lent_to_hair(body: NDArray[np.bool_], seen: NDArray, kind: NDArray[np.uint8]
 def close_gaps(image: NDArray, field: NDArray, kind: NDArray[np.uint8], planes: NDArray, visible: NDArray) -> None:
     """Gaps in what is known, up to GAP wide to each side, move as the nearest known pixel: field (h,w,2), planes
     (3,h,w) and visible (h,w) are changed there. Wider holes lose their rim. Not what is drawn by `render.guess`."""
-    unknown = visible == 0
-    gap = unknown & ((kind == SKIN) | (kind == NOTHING))
-    if not gap.any() or unknown.all():
-        return
-    distance, label = cv2.distanceTransformWithLabels(
-        unknown.view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    known, source = np.flatnonzero(~unknown), np.zeros(label.max() + 1, np.int64)
-    source[label.ravel()[known]] = known
-    _extend(gap & (distance <= GAP * len(visible) / 128), label, source, image, field, planes, visible)
+    known = visible != 0
+    gap = ~known & ((kind == SKIN) | (kind == NOTHING))
+    if gap.any():
+        _extend(gap, known, GAP * len(visible) / 128, image, field, planes, visible)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _extend(near, label, source, image, field, planes, visible):
-    height, width = near.shape
+def _extend(gap, known, reach, image, field, planes, visible):
+    height, width = gap.shape
+    wide = int(reach)
     for y in range(height):
         for x in range(width):
-            if near[y, x]:
-                known = source[label[y, x]]
-                dx, dy = field[known // width, known % width, 0], field[known // width, known % width, 1]
+            if not gap[y, x]:
+                continue
+            row, column, least = -1, -1, reach * reach
+            for j in range(max(y - wide, 0), min(y + wide + 1, height)):
+                for i in range(max(x - wide, 0), min(x + wide + 1, width)):
+                    away = (j - y) ** 2 + (i - x) ** 2
+                    if known[j, i] and (away < least or (row < 0 and away == least)):
+                        row, column, least = j, i, away
+            if row >= 0:
+                dx, dy = field[row, column, 0], field[row, column, 1]
                 field[y, x, 0], field[y, x, 1], visible[y, x] = dx, dy, 1.0
                 colours = colours_at(image, np.float32(y) + dy, np.float32(x) + dx)
                 planes[0, y, x], planes[1, y, x], planes[2, y, x] = colours
