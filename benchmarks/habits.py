@@ -78,13 +78,14 @@ def measured(motion: Motion, subject: Subject, sound: Audio) -> dict[str, float]
     heard = prosody(resample(sound.samples, sound.sample_rate))
     times = (torch.arange(len(motion)) + 0.5) / motion.fps
     said = heard.speech[(times * 100).long().clamp(max=len(heard.speech) - 1)] > 0
+    turn = made_turn(motion, subject)
     return {
         "seconds": len(motion) / motion.fps,
         "speaking": float(said.sum()) / motion.fps,
         **blinking(motion, said),
-        **turning(made_turn(motion, subject), motion.fps, said),
-        **looking(motion, made_turn(motion, subject)[:, 1]),
-        **at_stresses(motion, subject, heard),
+        **turning(turn, motion.fps, said),
+        **looking(motion, turn[:, 1]),
+        **at_stresses(motion, subject, turn[:, 0], heard),
     }
 
 
@@ -121,9 +122,8 @@ def looking(motion: Motion, head_yaw: Tensor) -> dict[str, float]:
     }
 
 
-def at_stresses(motion: Motion, subject: Subject, heard: Prosody) -> dict[str, float]:
-    """What nods, brows and forearms do at stresses, and at other moments."""
-    pitch = made_turn(motion, subject)[:, 0]
+def at_stresses(motion: Motion, subject: Subject, pitch: Tensor, heard: Prosody) -> dict[str, float]:
+    """What nods (the head's pitch (t,), degrees), brows and forearms do at stresses, and at other moments."""
     brow = motion.expression[:, EXPRESSIONS.index("browInnerUp")]
     raised = forearms(motion, subject)
     found = {}
