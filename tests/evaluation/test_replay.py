@@ -13,7 +13,16 @@ from vlogger.curation.pairs import Footage
 from vlogger.evaluation.bench import Bench, Judges
 from vlogger.evaluation.judge import load_judge
 from vlogger.evaluation.perceptual import MobileNet
-from vlogger.evaluation.replay import Replayed, compared, inside_of, looked_at, replayed, square_around, warp_alone
+from vlogger.evaluation.replay import (
+    Replayed,
+    compared,
+    inside_of,
+    looked_at,
+    mesh_alone,
+    replayed,
+    square_around,
+    warp_alone,
+)
 from vlogger.evaluation.visible import HANDS, TIGHT, TORSO, visible_body
 from vlogger.framing import Region
 from vlogger.pipeline import Vlogger
@@ -46,6 +55,7 @@ def test_a_still_clip_is_its_own_reenactment(bench, footage):
     numbers = compared(bench, result)
     assert numbers["copied.full.psnr"] > 60 and numbers["warped.full.psnr"] > 60
     assert numbers["alone.full.psnr"] < 10  # the flat stage sees nothing of the photo
+    assert numbers["mesh.full.psnr"] == pytest.approx(numbers["copied.full.psnr"])  # nor any body
     assert 25 < numbers["made.full.psnr"] < 50  # the small painter adds noise in the middle
     assert not any("mobilenet" in name for name in numbers)  # no judge is there
 
@@ -76,6 +86,17 @@ def test_the_warp_alone_is_black_where_the_photo_shows_nothing():
     assert (warp_alone(controls) == torch.tensor([0.7, 0, 0])).all()
 
 
+def test_what_the_mesh_alone_carries_lies_over_the_photo():
+    parts = torch.zeros(1, len(PARTS), 4, 3)
+    parts[:, 0, :2] = 1
+    visible = torch.tensor([1.0, 0.5, 0.0]).expand(1, 1, 4, 3)
+    controls = Controls(torch.zeros(1, 3, 4, 3), parts, torch.full((1, 3, 4, 3), 0.7), visible, visible, 25.0)
+    made = mesh_alone(controls, torch.full((3, 4, 3), 0.2))
+    assert torch.allclose(made[..., :2, :], torch.tensor([0.7, 0, 0])) and torch.allclose(
+        made[..., 2:, :], torch.tensor(0.2)
+    )
+
+
 def test_networks_look_at_the_square_around_a_region_inside_the_picture():
     mask = torch.zeros(40, 40)
     mask[30:40, 10:15] = 1
@@ -96,7 +117,7 @@ def test_networks_do_not_judge_what_lies_beyond_the_picture(bench):
     inside[..., :48, :] = 1
     wrong = torch.where(inside > 0, true, 0.0)  # as the truth inside, black beyond
     judged = replace(bench, judges=replace(bench.judges, mobilenet=MobileNet().eval()))
-    numbers = compared(judged, Replayed(true, wrong, 1 - true, true, true, parts, inside))
+    numbers = compared(judged, Replayed(true, wrong, 1 - true, true, true, true, parts, inside))
     assert numbers["made.full.mobilenet_distance"] == 0 < numbers["warped.full.mobilenet_distance"]
     assert numbers["made.face.mobilenet_distance"] == 0 < numbers["warped.face.mobilenet_distance"]
     assert "made.mouth.mobilenet_distance" not in numbers  # no mouth is seen

@@ -34,8 +34,31 @@ def test_gain_is_taken_clip_by_clip():
     ]
     (name, cells) = table(lines, "Reenactment: g").rows[0]
     assert name.startswith("face: PSNR") and cells[0].mean == 22 and cells[2].mean == 10
-    assert cells[4].mean == 1 and cells[4].low == cells[4].high == 1  # though the clips differ by 4 dB
-    assert cells[3].mean == 8 and cells[5].mean == 14
+    assert cells[5].mean == 1 and cells[5].low == cells[5].high == 1  # though the clips differ by 4 dB
+    assert cells[3].mean == 8 and cells[6].mean == 14
+
+
+def test_gains_of_all_groups_together_count_every_clip():
+    numbers = [("a", 20.0, 1.0), ("a", 22.0, 1.0), ("b", 30.0, 4.0)]
+    lines = [
+        line(
+            "reenact",
+            group,
+            str(i),
+            made__face__psnr=ratio + 2,
+            mesh__face__psnr=ratio,
+            made__face__mobilenet_distance=0.5 * distance,
+            mesh__face__mobilenet_distance=distance,
+        )
+        for i, (group, ratio, distance) in enumerate(numbers)
+    ]
+    found = table(lines, "Reenactment: gains")
+    rows = dict(found.rows)
+    assert list(rows) == ["a (2)", "b (1)", "all (3)"]
+    told = dict(zip(found.columns, rows["all (3)"]))
+    assert told["over VLOGGER's C^w over the photo: face [dB]"] == 2
+    assert told["over VLOGGER's C^w over the photo: face, distance [%]"] == 50
+    assert told["over warped reference alone: face [dB]"] is None
 
 
 def test_best_of_k_takes_the_first_k_seeds_of_each_clip():

@@ -6,8 +6,9 @@
 
 Regions come from the drawn body parts of the true motion: full, face, mouth, hands, body (all parts but the face's),
 within the picture (the square may stick out of it).
-Baselines: the reference copied; the warped reference alone (VLOGGER's C^w: black where the photo does not show what is
-wanted); the same as this project draws it, with guesses of mouth, eyes and lids, and its holes filled smoothly.
+Baselines: the reference copied; VLOGGER's C^w over it (what the mesh carries, black where the photo does not show its
+skin); the warped reference alone (C^w with the hair and the room that this project's Draw carries along); the same with
+its guesses of mouth, eyes and lids, and its holes filled smoothly.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Reenactment: draw, paint and sharpen the true motion from one reference picture, and compare with the true frames."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from vlogger.evaluation.reenactment import regions_of, scores
 from vlogger.framing import Region, crop, region_of
 from vlogger.pipeline import SMALL, LastWindow, chance, generated_side
 from vlogger.stages import ControlSequence
-from vlogger.types import Controls, Motion, Subject
+from vlogger.types import Controls, Motion, Portrait, Subject
 
 SEED = 0
 DISTANT = ("full", "face", "mouth")  # regions of which networks tell the distance
@@ -34,6 +34,7 @@ class Replayed:
     warped: Tensor
     copied: Tensor
     alone: Tensor
+    mesh: Tensor
     parts: Tensor
     inside: Tensor
 
@@ -45,19 +46,22 @@ def replayed(bench: Bench, footage: Footage, reference: int, frames: slice) -> R
     side = max(SMALL, min(generated_side(region), bench.size))
     motion = footage.track.motion[frames]
     clips, large = painted(bench, subject, region, motion, side)
-    made, warped, alone, parts, start = [], [], [], [], 0
+    bare = bench.vlogger.render(motion, crop(without_matte(subject), region, side), size=side)
+    made, warped, alone, mesh, parts, start = [], [], [], [], [], 0
     for clip in clips:
-        controls = large[start : start + len(clip)]
+        frames_of_clip = slice(start, start + len(clip))
+        controls = large[frames_of_clip]
         start += len(clip)
         made.append(laid(large.photo, clip.frames.float() / 255, controls.moved))
         warped.append(laid(large.photo, smoothly_filled(controls), controls.moved))
         alone.append(warp_alone(controls))
+        mesh.append(mesh_alone(bare[frames_of_clip], large.photo))
         parts.append(controls.parts)
     true = [crop(footage.subject(t), region, side).portrait.image for t in range(len(footage.frames))[frames]]
     copied = large.photo[None].expand(len(true), -1, -1, -1)
     known = inside_of(region, side, footage.frames.shape[-2], footage.frames.shape[-1])
-    pictures = (torch.stack(true).float() / 255, torch.cat(made), torch.cat(warped), copied, torch.cat(alone))
-    return Replayed(*pictures, torch.cat(parts), known)
+    pictures = (torch.stack(true).float() / 255, torch.cat(made), torch.cat(warped), copied)
+    return Replayed(*pictures, torch.cat(alone), torch.cat(mesh), torch.cat(parts), known)
 
 
 def inside_of(region: Region, side: int, height: int, width: int) -> Tensor:
@@ -90,8 +94,19 @@ def smoothly_filled(controls: Controls) -> Tensor:
 
 
 def warp_alone(controls: Controls) -> Tensor:
-    """VLOGGER's C^w: the photo's own pixels where the body carries them, black where the photo does not show it."""
+    """The photo's own pixels where body, hair and room carry them, black where it does not show what is there."""
     return controls.warped * (controls.visible == 1)
+
+
+def mesh_alone(controls: Controls, photo: Tensor) -> Tensor:
+    """VLOGGER's C^w (3.2), over the photo: what the mesh carries, black where the photo does not show its skin; hair
+    and room, of which the mesh knows nothing, stay where the photo (3, h, w) has them."""
+    body = controls.parts.amax(1, keepdim=True)
+    return photo + body * (warp_alone(controls) - photo)
+
+
+def without_matte(subject: Subject) -> Subject:
+    return replace(subject, portrait=Portrait(subject.portrait.image))
 
 
 def compared(bench: Bench, result: Replayed) -> Numbers:
@@ -99,7 +114,7 @@ def compared(bench: Bench, result: Replayed) -> Numbers:
     regions = regions_of(result.parts)
     masks = {name: mask * result.inside for name, mask in regions.items()}
     numbers: Numbers = {}
-    for who in ("made", "warped", "copied", "alone"):
+    for who in ("made", "warped", "copied", "alone", "mesh"):
         pictures = getattr(result, who)
         known = result.true + (pictures - result.true) * result.inside  # beyond the picture nothing is wrong
         for region, values in scores(pictures, result.true, masks).items():
