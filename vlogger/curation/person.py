@@ -23,13 +23,13 @@ LIP = np.array([0.95, 0.62, 0.62])  # of the skin's colour
 TOOTH = np.array([0.90, 0.86, 0.78])  # sRGB
 LOWEST_TEETH = 0.002  # metres that upper teeth are lowered by at least
 HAIRS = np.array([[0.02, 0.015, 0.012], [0.08, 0.04, 0.02], [0.30, 0.18, 0.08], [0.25, 0.08, 0.03], [0.4, 0.38, 0.36]])
-IRISES = np.array([[0.10, 0.05, 0.03], [0.22, 0.12, 0.06], [0.16, 0.24, 0.30], [0.18, 0.24, 0.14]])
+IRISES = np.array([[0.05, 0.025, 0.015], [0.12, 0.06, 0.03], [0.09, 0.13, 0.17], [0.09, 0.12, 0.07]])
 BROWS = ((70, 63, 105, 66, 107), (300, 293, 334, 296, 336))  # MediaPipe's points along the upper edges of the brows
 BROW, CHEEK, BEARD = 0.0042, 0.022, 0.03  # metres: half the width of each
 CHEEKS, NOSE, JAW = (50, 280), (4,), (172, 150, 152, 379, 397)
 CLOTHED = [PARTS.index(name) for name in ("neck", "torso", "left_arm", "right_arm", "legs")]
 WAVES, FREQUENCIES = 32, (40, 900)  # of the noise on skin and cloth; radians per metre
-EYE_WHITE = np.array([0.80, 0.76, 0.72])
+EYE_WHITE = np.array([0.55, 0.51, 0.48])  # in the half shadow of their lids, which is too narrow for the shadow maps
 PIXEL = 0.0005  # metres: how finely teeth are drawn
 
 
