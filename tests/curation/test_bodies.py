@@ -8,6 +8,7 @@ import torch
 
 from render.anatomy import LIPS, SKIN
 from render.controls import MeshControls
+from vlogger import curate
 from vlogger.body.smplx import load_body
 from vlogger.curation.bodies import Misfit, RenderedBodies, filmed, standing
 from vlogger.curation.cycle import Framing, square_of
@@ -198,3 +199,10 @@ def test_a_pool_of_different_people_that_the_same_seed_makes_again(body, tmp_pat
     assert len(first) == 2 and first.frames == 2 and len(set(first.meta["person"])) == 2
     assert np.array_equal(first.target, again.target) and np.array_equal(first.warped, again.warped)
     assert not np.array_equal(first.photo[0], first.photo[1])
+
+
+def test_the_command_writes_a_pool(tmp_path, monkeypatch):
+    told = ["dataset=bodies", f"out={tmp_path / 'pool'}", "dataset.count=1", "dataset.frames=1", "size=32"]
+    monkeypatch.setattr("sys.argv", ["vlogger.curate", *told])
+    curate.main()
+    assert len(Pool(tmp_path / "pool")) == 1
