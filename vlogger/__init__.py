@@ -1,9 +1,12 @@
 """vlogger: one portrait photo and one speech recording become a video of that person talking."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 __version__ = "0.1.0"
+
+SPINS = "10000"  # how long a thread of OpenMP waits for the others before it sleeps: some 50 microseconds
 
 SIBLINGS = ("motion", "render", "video_diffusion", "superres", "conf")
 
@@ -26,4 +29,16 @@ def _check_siblings() -> None:
             )
 
 
+def _wait_briefly() -> None:
+    """Threads that wait for others should not keep a core that somebody else could use.
+
+    GNU's OpenMP, which PyTorch's own wheels bring along, lets them spin for milliseconds: on a machine with other work
+    everything then takes several times as long (docs/paint.md, Speed). To be told before PyTorch is loaded; what the
+    environment says stands.
+    """
+    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
+        os.environ["GOMP_SPINCOUNT"] = SPINS
+
+
 _check_siblings()
+_wait_briefly()
