@@ -10,8 +10,8 @@ IRIS, PUPIL = 0.35, 0.13  # radians about the eye's axis: 5.9 mm and 2.2 mm on a
 EDGE = 0.06  # radians over which they end
 WHITE = np.array([0.82, 0.80, 0.78], np.float32)  # of the eyes, where a photo shows none
 TRUST = 30  # pixels of white that count as much as this prior
-SHADE = 0.82  # of the brightest white that an eye has on average, under its lashes
-LID_SHADOW = 0.004  # metres next to the lids that lie in their shadow
+SHADE = 0.92  # of the brightest white that an eye has on average, under its lashes
+LID_SHADOW = 0.002  # metres next to the lids that lie in their shadow
 
 
 def white_of(image: NDArray, kind: NDArray, local: NDArray) -> NDArray:

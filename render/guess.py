@@ -39,6 +39,7 @@ CLOSE = 0.002  # and lips to the dark line between them: an upper lip under a mo
 CREASE, EDGE = (0.03, 0.10), (0.90, 1.01)  # shares of a blink (`anatomy.lid_shares`) that name parts of a lid
 PLATE = 0.02  # where it begins
 LASHES = 0.8  # how dark they make the lid
+FOLD, DOME, LIT = 0.80, 0.93, 0.7  # brightness of a shut lid in its crease and from LIT of its way down on, of skin's
 SOFT_LIDS = 0.002  # metres (standard deviation) by which a drawn lid's edges are softened
 SWELL, FAINT = 1.4, 0.02  # how much opaquer that makes it; what counts as nothing
 CLOSING = 1.25, 2.0  # times its length in the photo at which a lid begins to be drawn, and is
@@ -57,7 +58,7 @@ Places = tuple[NDArray, ...]  # rows (n,) and columns (n,) of pixels
 @dataclass(frozen=True)
 class Looks:
     """A subject's hidden surfaces. faces (F,3); kind (F,), local (V,3) as in `render.anatomy`; plates, edges
-    (V,2), lashes (V,1), lid_ends: parts of the lids, lid_lengths (2,) in the photo; lips (n,) numbers of the lips'
+    (V,2), lashes, relief (V,1), lid_ends: parts of the lids, lid_lengths (2,) in the photo; lips (n,) numbers of their
     vertices; scale pixels per metre; tones, iris (3,) colours; mouth: what the photo shows of it."""
 
     faces: NDArray
@@ -66,6 +67,7 @@ class Looks:
     plates: NDArray
     edges: NDArray
     lashes: NDArray
+    relief: NDArray
     lid_ends: list[tuple[NDArray, NDArray]]
     lid_lengths: NDArray
     lips: NDArray
@@ -91,6 +93,7 @@ def looks_of(image: NDArray, body: Body, projected: NDArray, scale: float, face_
         plates=lid_plates(lids, rims),
         edges=rims * (lids > 0),
         lashes=rims,
+        relief=lid_relief(lids),
         lid_ends=ends,
         lid_lengths=lid_lengths(ends, projected),
         lips=np.unique(faces[kind == LIPS]),
@@ -176,6 +179,14 @@ def lid_plates(lids: NDArray, rims: NDArray) -> NDArray:
     return smoothstep((lids - PLATE) / 0.1) * (1 - rims)
 
 
+def lid_relief(lids: NDArray) -> NDArray[np.float32]:
+    """(V,1) how bright a shut lid is beside the skin around it: a fold above, a dome below; 1 elsewhere. Measured on
+    shut eyes in pictures and videos (docs/draw.md). lids (V,2): `anatomy.lid_shares`."""
+    share = lids.max(1, keepdims=True)
+    into, out = smoothstep(share / CREASE[1]), smoothstep((share - CREASE[1]) / (LIT - CREASE[1]))
+    return (1 + (FOLD - 1) * into + (DOME - FOLD) * out).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Seen:
     """What a part of a frame shows: kind, face_id (h,w), bary (h,w,3); and all vertices, projected (V,3)."""
@@ -251,7 +262,8 @@ def blend_in(looks: Looks, seen: Seen, alpha: NDArray, warped: NDArray, visible:
         if len(chosen[0]):
             lends = close_to(chosen, known & (seen.kind == lender), MARGIN * looks.scale)
             lent = nearby(read, luma, lends, chosen, reach * looks.scale, lender == LIPS)
-            drawn[chosen] = lent * (1 - LASHES * seen.at(looks.lashes, looks.faces, chosen))
+            shade = seen.at(np.hstack([looks.lashes, looks.relief]), looks.faces, chosen)
+            drawn[chosen] = lent * ((1 - LASHES * shade[:, :1]) * shade[:, 1:])
     mix_in(drawn, alpha, warped, visible)
 
 

@@ -23,7 +23,7 @@ from render.anatomy import (
 )
 from render.controls import MeshControls
 from render.eyes import LUMA, SHADE, draw_eyes
-from render.guess import add_from, close_to, nearby
+from render.guess import CREASE, DOME, FOLD, add_from, close_to, lid_relief, nearby
 from render.mouth import Inside, Tones, draw_mouth, lend_lips, mouth_photo, toothlike
 from vlogger.body.parts import PARTS
 from vlogger.body.rotation import axis_angle_to_matrix
@@ -95,9 +95,17 @@ def test_a_closing_lid_has_the_colour_of_skin_and_opens_continuously(body, skinn
     closed = stage(with_expression(body, still, eyeBlink=0.8), skinned, size=256)[1:]
     guess = closed.visible[0, 0] == 0.5
     assert guess.sum() > 20
-    skin = torch.tensor([200, 150, 130]) / 255
-    difference = (closed.warped[0][:, guess] - skin[:, None]).abs().amax(0)
-    assert difference.median() < 0.02
+    brightness = closed.warped[0][:, guess] / (torch.tensor([200, 150, 130]) / 255)[:, None]
+    assert (brightness.amax(0) - brightness.amin(0)).median() < 0.02  # the skin's own colour
+    assert FOLD - 0.02 < brightness.median() < DOME + 0.02
+
+
+def test_a_shut_lid_is_darkest_in_its_fold_and_goes_over_into_skin():
+    share = np.linspace(0, 1, 201)[:, None]
+    relief = lid_relief(np.hstack([share, 0 * share]))[:, 0]
+    assert relief[0] == 1 and relief.min() == pytest.approx(FOLD, abs=1e-3) and relief[-1] == pytest.approx(DOME)
+    assert share[relief.argmin(), 0] == pytest.approx(CREASE[1], abs=0.01)
+    assert np.abs(np.diff(relief)).max() < 0.02
 
 
 def test_a_turned_eye_shows_its_white(body, seated, still):
