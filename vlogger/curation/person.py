@@ -25,8 +25,14 @@ LOWEST_TEETH = 0.002  # metres that upper teeth are lowered by at least
 HAIRS = np.array([[0.02, 0.015, 0.012], [0.08, 0.04, 0.02], [0.30, 0.18, 0.08], [0.25, 0.08, 0.03], [0.4, 0.38, 0.36]])
 IRISES = np.array([[0.05, 0.025, 0.015], [0.12, 0.06, 0.03], [0.09, 0.13, 0.17], [0.09, 0.12, 0.07]])
 BROWS = ((70, 63, 105, 66, 107), (300, 293, 334, 296, 336))  # MediaPipe's points along the upper edges of the brows
-BROW, CHEEK, BEARD = 0.0042, 0.022, 0.03  # metres: half the width of each
-CHEEKS, NOSE, JAW = (50, 280), (4,), (172, 150, 152, 379, 397)
+BROW, CHEEK = 0.0042, 0.022  # metres: half the width of each
+CHEEKS, NOSE = (50, 280), (4,)
+BEARD = (  # MediaPipe's points along jaw, chin, moustache and what joins them; metres that hair reaches around them
+    ((132, 58, 172, 136, 150, 149, 148, 152, 377, 378, 379, 365, 397, 288, 361), 0.020),
+    ((57, 202, 204, 194, 201, 200, 421, 418, 424, 422, 287), 0.014),
+    ((57, 186, 92, 165, 167, 164, 393, 391, 322, 410, 287), 0.007),
+)
+BEARDED, SHAVEN = 0.6, 0.4  # of the dice: above which there is a full beard, below which none
 CLOTHED = [PARTS.index(name) for name in ("neck", "torso", "left_arm", "right_arm", "legs")]
 WAVES, FREQUENCIES = 32, (40, 900)  # of the noise on skin and cloth; radians per metre
 EYE_WHITE = np.array([0.55, 0.51, 0.48])  # in the half shadow of their lids, which is too narrow for the shadow maps
@@ -97,13 +103,18 @@ def random_person(body: Body, generator: Generator) -> Person:
 
 
 def marks_of(body: Body, skin: NDArray, hair: NDArray, dice: NDArray) -> tuple[Marks, ...]:
-    """Brows, red cheeks and nose, now and then a beard."""
+    """Brows, red cheeks and nose, stubble or a beard."""
     places = points_on_faces(body.v_template.numpy(), body.faces.numpy(), body.mp_faces.numpy(), body.mp_bary.numpy())
     red, width = skin * np.array([1.05, 0.72, 0.72]), BROW * (0.7 + 0.6 * dice[9])
     brows = [Marks(along(places[list(brow)]), width, hair, 0.5 + 0.45 * dice[10]) for brow in BROWS]
     warm = [Marks(places[[point]], CHEEK, red, 0.7 * dice[11]) for point in CHEEKS]
-    beard = Marks(along(places[list(JAW)]), BEARD, hair, max(0.0, 2 * dice[13] - 1.2))
-    return (*warm, Marks(places[list(NOSE)], 0.5 * CHEEK, red, 0.6 * dice[12]), beard, *brows)
+    lines = [Marks(along(places[list(line)]), reach, hair, beard_of(dice[13])) for line, reach in BEARD]
+    return (*warm, Marks(places[list(NOSE)], 0.5 * CHEEK, red, 0.6 * dice[12]), *lines, *brows)
+
+
+def beard_of(dice: float) -> float:
+    """How much of the skin a beard covers: none, stubble or nearly all of it."""
+    return 0.0 if dice < SHAVEN else 2 * (dice - SHAVEN) if dice < BEARDED else 0.85 + 0.3 * (dice - BEARDED)
 
 
 def along(corners: NDArray) -> NDArray:
