@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from render.anatomy import LIPS, SKIN
+from render.camera import project, unproject
 from render.controls import MeshControls
 from vlogger import curate
 from vlogger.body.smplx import load_body
@@ -15,7 +16,7 @@ from vlogger.curation.cycle import Framing, square_of
 from vlogger.curation.hair import random_hair, shell, strands
 from vlogger.curation.light import EXPOSURE, WRAP, random_environment, shaded, shadows_of, sphere
 from vlogger.curation.person import Spots, albedo_of, random_person
-from vlogger.curation.scene import normals_of, picture, projected, random_scene, unprojected
+from vlogger.curation.scene import normals_of, picture, random_scene
 from vlogger.curation.wander import Wander
 from vlogger.framing import crop
 from vlogger.pools import NO_BODY, Pool
@@ -130,9 +131,9 @@ def test_hair_grows_outwards_thins_out_and_leaves_the_face_free(body):
 
 
 def test_projecting_undoes_unprojecting():
-    camera = np.array([[300.0, 0, 48], [0, 280.0, 50], [0, 0, 1]])
-    places = np.array([[0.1, -0.2, -1.0], [-0.05, 0.3, -2.0]])
-    assert np.allclose(unprojected(projected(places, camera), camera), places, atol=1e-5)
+    camera = torch.tensor([[300.0, 0, 48], [0, 280.0, 50], [0, 0, 1]])
+    places = torch.tensor([[0.1, -0.2, -1.0], [-0.05, 0.3, -2.0]])
+    assert np.allclose(unproject(project(places, camera), camera), places, atol=1e-5)
 
 
 def test_the_matte_is_where_the_picture_is_not_the_wall(shot):

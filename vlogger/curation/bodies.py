@@ -19,7 +19,7 @@ from render.fit import rest_angles
 from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from vlogger.body.skeleton import joint_index
 from vlogger.body.smplx import Body, pose
-from vlogger.curation.cycle import Framing, sample, square_of, uniform
+from vlogger.curation.cycle import Framing, in_pose, sample, square_of, uniform
 from vlogger.curation.person import Person
 from vlogger.curation.scene import picture, random_scene
 from vlogger.curation.wander import Wander, chance, normal, turned, wandered
@@ -85,13 +85,7 @@ class RenderedBodies:
         shots = [picture(scene, motion[t : t + 1], start.intrinsics) for t in range(len(motion))]
         film = torch.stack([shot.image for shot in shots])
         told = misfitted(motion, self.misfit, generator)
-        photo = replace(
-            start,
-            portrait=shots[0],
-            rotations=told.rotations[0],
-            expression=told.expression[0],
-            translation=told.translation[0],
-        )
+        photo = replace(in_pose(start, shots[0].image, told), portrait=shots[0])
         sequence = self.draw(told[1:], photo, size=self.size)
         return sample(resize(film[1:], self.size, self.size), sequence[0 : self.frames], sequence)
 

@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from render.anatomy import CAVITY, EYE, LID, LIPS, MOUTH, SKIN, TONGUE, kinds, lid_rims, local_places, set_teeth
 from render.eyes import draw_eyes
 from render.mouth import Inside, Tones, draw_mouth
+from render.posing import Puppet, puppet_of
 from vlogger.body.landmarks import points_on_faces
 from vlogger.body.parts import PARTS
 from vlogger.body.smplx import Body
@@ -51,11 +52,13 @@ class Marks:
 
 @dataclass(frozen=True)
 class Person:
-    """body: with teeth; kind (F,), local (V,3) as in `render.anatomy`; lips, lashes (V,) in [0,1]; marks on the skin;
-    waves (WAVES,3) per metre, their phases (WAVES,); the rest are colours (3,), and where the collar ends (metres)."""
+    """body: with teeth, and its puppet; kind (F,), local (V,3) as in `render.anatomy`; lips, lashes (V,) in [0,1];
+    marks on the skin; waves (WAVES,3) per metre, their phases (WAVES,); the rest are colours (3,), and where the collar
+    ends (metres)."""
 
     body: Body
     betas: Tensor
+    puppet: Puppet
     kind: NDArray
     local: NDArray
     lips: NDArray
@@ -82,9 +85,11 @@ def random_person(body: Body, generator: Generator) -> Person:
     hair = HAIRS[int(dice[5] * len(HAIRS)) if dark < 0.25 else 0] * (0.7 + 0.6 * dice[6])
     neck = own.v_template[own.faces[own.part_of_face == PARTS.index("neck")].unique(), 1]
     frequency = torch.randn(WAVES, 3, generator=generator).numpy() * np.geomspace(*FREQUENCIES, WAVES)[:, None]
+    betas = SHAPE * torch.randn(own.shapedirs.shape[-1], generator=generator)
     return Person(
         body=own,
-        betas=SHAPE * torch.randn(own.shapedirs.shape[-1], generator=generator),
+        betas=betas,
+        puppet=puppet_of(own, betas),
         kind=kind,
         local=local_places(own),
         lips=share_of(own, kind == LIPS),

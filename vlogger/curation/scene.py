@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from render.anatomy import sunk
-from render.posing import points_of, puppet_of
+from render.camera import project, scale_intrinsics, unproject
+from render.posing import points_of
 from render.rasterize import rasterize
 from vlogger.body.skeleton import joint_index
 from vlogger.body.smplx import Body
@@ -64,8 +65,9 @@ def random_wall(size: int, generator: Generator) -> NDArray:
 def picture(scene: Scene, motion: Motion, intrinsics: Tensor) -> Portrait:
     """One frame of motion, as wide as the wall, with its matte."""
     person, size = scene.person, scene.wall.shape[0]
-    points = points_of(puppet_of(person.body, person.betas), motion, fine(intrinsics))[0]
-    vertices, faces = unprojected(points, fine(intrinsics).numpy()), person.body.faces.numpy()
+    camera = scale_intrinsics(intrinsics, FINE, FINE)
+    points = points_of(person.puppet, motion, camera)[0]
+    vertices, faces = unproject(torch.from_numpy(points), camera).numpy(), person.body.faces.numpy()
     normals = normals_of(vertices, faces)
     points[:, 2] += sunk(person.body).numpy()
     shadows = shadows_of(*casters(scene, vertices, normals), vertices[scalp_middle(person)].mean(0), scene.light)
@@ -74,17 +76,12 @@ def picture(scene: Scene, motion: Motion, intrinsics: Tensor) -> Portrait:
     paint(scene, shadows, vertices, normals, points, image, depth)
     if scene.hair is not None:
         for number in range(1, SHELLS + 1):
-            paint_shell(scene, shadows, number / SHELLS, vertices, normals, fine(intrinsics).numpy(), image, depth)
+            paint_shell(scene, shadows, number / SHELLS, vertices, normals, camera, image, depth)
     small, matte = (
         cv2.resize(x, (size, size), interpolation=cv2.INTER_AREA) for x in (image, np.isfinite(depth) * 1.0)
     )
     pixels, matte = ((255 * values).round().astype(np.uint8) for values in (developed(small), matte))
     return Portrait(torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), torch.from_numpy(matte)[None])
-
-
-def fine(intrinsics: Tensor) -> Tensor:
-    """The camera with FINE samples to a pixel's side."""
-    return intrinsics * torch.tensor([[FINE], [FINE], [1.0]])
 
 
 def developed(linear: NDArray) -> NDArray:
@@ -106,20 +103,6 @@ def casters(scene: Scene, vertices: NDArray, normals: NDArray) -> tuple[NDArray,
     outer = shell(scene.hair, SHADOWING[0], vertices, normals)
     inner = scene.hair.faces[(scene.hair.cover[scene.hair.faces] > SHADOWING[1]).all(1)]
     return np.concatenate([vertices, outer]), np.concatenate([faces, inner + len(vertices)])
-
-
-def unprojected(points: NDArray, camera: NDArray) -> NDArray[np.float32]:
-    """u, v, depth (V,3) -> camera space (V,3)."""
-    depth = points[:, 2]
-    x, y = (points[:, 0] - camera[0, 2]) * depth / camera[0, 0], (points[:, 1] - camera[1, 2]) * depth / camera[1, 1]
-    return np.stack([x, -y, -depth], 1).astype(np.float32)
-
-
-def projected(vertices: NDArray, camera: NDArray) -> NDArray[np.float32]:
-    """Camera space (V,3) -> u, v, depth (V,3)."""
-    depth = np.maximum(-vertices[:, 2], 1e-6)
-    u, v = camera[0, 0] * vertices[:, 0] / depth + camera[0, 2], camera[1, 1] * -vertices[:, 1] / depth + camera[1, 2]
-    return np.stack([u, v, depth], 1).astype(np.float32)
 
 
 def normals_of(vertices: NDArray, faces: NDArray) -> NDArray[np.float32]:
@@ -155,7 +138,7 @@ def paint_shell(
     share: float,
     vertices: NDArray,
     normals: NDArray,
-    camera: NDArray,
+    camera: Tensor,
     image: NDArray,
     depth: NDArray,
 ) -> None:
@@ -163,7 +146,7 @@ def paint_shell(
     hair = scene.hair
     assert hair is not None
     outer = shell(hair, share, vertices, normals)
-    face_id, bary, near = seen(projected(outer, camera), hair.faces, len(image))
+    face_id, bary, near = seen(project(torch.from_numpy(outer), camera).numpy(), hair.faces, len(image))
     on = (face_id >= 0) & (near < depth)
     spots = spots_of(scene.person, face_id[on], bary[on], hair.faces)
     kept = strands(hair, share, spots.template, spots.of(hair.cover, hair.faces))

@@ -1,6 +1,6 @@
 """Reenactment: draw, paint and sharpen the true motion from one reference picture, and compare with the true frames."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from render.matte import with_matte
 from video_diffusion.network import filled
 from vlogger.curation.pairs import Footage
+from vlogger.curation.stills import unmatted
 from vlogger.evaluation import perceptual
 from vlogger.evaluation.bench import Bench
 from vlogger.evaluation.films import some
@@ -17,7 +18,7 @@ from vlogger.evaluation.reenactment import regions_of, scores
 from vlogger.framing import Region, crop, region_of
 from vlogger.pipeline import SMALL, LastWindow, chance, generated_side
 from vlogger.stages import ControlSequence
-from vlogger.types import Controls, Motion, Portrait, Subject
+from vlogger.types import Controls, Motion, Subject
 
 SEED = 0
 DISTANT = ("full", "face", "mouth")  # regions of which networks tell the distance
@@ -46,7 +47,7 @@ def replayed(bench: Bench, footage: Footage, reference: int, frames: slice) -> R
     side = max(SMALL, min(generated_side(region), bench.size))
     motion = footage.track.motion[frames]
     clips, large = painted(bench, subject, region, motion, side)
-    bare = bench.vlogger.render(motion, crop(without_matte(subject), region, side), size=side)
+    bare = bench.vlogger.render(motion, crop(unmatted(subject), region, side), size=side)
     made, warped, alone, mesh, parts, start = [], [], [], [], [], 0
     for clip in clips:
         frames_of_clip = slice(start, start + len(clip))
@@ -101,12 +102,7 @@ def warp_alone(controls: Controls) -> Tensor:
 def mesh_alone(controls: Controls, photo: Tensor) -> Tensor:
     """VLOGGER's C^w (3.2), over the photo: what the mesh carries, black where the photo does not show its skin; hair
     and room, of which the mesh knows nothing, stay where the photo (3, h, w) has them."""
-    body = controls.parts.amax(1, keepdim=True)
-    return photo + body * (warp_alone(controls) - photo)
-
-
-def without_matte(subject: Subject) -> Subject:
-    return replace(subject, portrait=Portrait(subject.portrait.image))
+    return laid(photo, warp_alone(controls), controls.parts.amax(1, keepdim=True))
 
 
 def compared(bench: Bench, result: Replayed) -> Numbers:
