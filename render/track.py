@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from render.align import ROUNDS, SkinAligner
 from render.evidence import Markers, markers
 from render.fit import (
     problem_of,
@@ -25,13 +26,13 @@ from render.window import (
     State,
     Window,
     eyes_apart,
+    motion_of,
     residual_length,
     solve_window,
     start_of_window,
     unknown_speaker,
     window_of,
 )
-from vlogger.body.rotation import axis_angle_to_matrix
 from vlogger.body.smplx import Body
 from vlogger.errors import UserError
 from vlogger.types import Motion
@@ -54,17 +55,29 @@ class Track:
     eyes: Tensor | None = None
 
 
-def fit_clip(landmarks: NDArray, size: tuple[int, int], body: Body, fps: float, betas: Tensor | None = None) -> Track:
+def fit_clip(
+    landmarks: NDArray,
+    size: tuple[int, int],
+    body: Body,
+    fps: float,
+    betas: Tensor | None = None,
+    align: SkinAligner | None = None,
+) -> Track:
     """Landmarks (t, 478, 3) in pixels of frames (h, w), rows of nan where there is no face -> the track.
 
-    `betas`: the speaker's shape where it is known (`shape_of`). The camera has the focal length that `render.fit`
-    assumes where nothing else is known. UserError when there is no face in any frame.
+    `betas`: the speaker's shape where it is known (`shape_of`). `align`: lays the face onto the pictures by its skin.
+    The camera has the focal length that `render.fit` assumes where nothing else is known. UserError when there is no
+    face in any frame.
     """
     if not np.isfinite(landmarks[:, 0, 0]).any():
         raise UserError("No face was found in any frame of the clip: use one in which the speaker's face is seen.")
     betas = shape_of([landmarks], size, markers(body)) if betas is None else betas
     clip = window_of(landmarks, unknown_speaker(body, betas, size))
-    return _track_of(clip, solve_window(clip, start_of_window(clip, landmarks), fps), fps)
+    state = solve_window(clip, start_of_window(clip, landmarks), fps)
+    for _ in range(ROUNDS if align else 0):
+        assert align is not None
+        state = solve_window(align(clip, state), state, fps)
+    return _track_of(clip, state, fps)
 
 
 def track_stream(
@@ -123,9 +136,8 @@ def _headed(track: Track, early: int) -> Track:
 
 def _track_of(clip: Window, state: State, fps: float) -> Track:
     """The values that others read."""
-    rotations = axis_angle_to_matrix(state.angles(clip.speaker.rest)).float()
     return Track(
-        Motion(rotations, state.expression.float(), state.translation.float(), float(fps)),
+        motion_of(clip, state, fps),
         clip.speaker.betas.float(),
         clip.speaker.camera.float(),
         torch.where(clip.missing, torch.nan, residual_length(clip, state)).float(),

@@ -1,7 +1,8 @@
 """Pairs: two pictures of one person, so that one can be the reference and the other the truth.
 
 People posing with many expressions (`curate dataset=people`) and people talking on video (`dataset=talking`): in both,
-the pictures of one person are tracked together (`render.track`), with one shape and one camera.
+the pictures of one person are tracked together (`render.track`), with one shape and one camera, and laid onto one
+another by their skin (`render.align`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ import torch
 from torch import Generator, Tensor
 from tqdm import tqdm
 
+from render.align import SkinAligner
 from render.landmarks import detect
 from render.track import Track, fit_clip, shape_of
 from vlogger.body.smplx import Body
@@ -59,7 +61,7 @@ def landmarks_of(frames: Tensor) -> np.ndarray:
     return rows
 
 
-def people(folder: Path, body: Body) -> Iterator[Footage]:
+def people(folder: Path, body: Body, draw: MotionToControls) -> Iterator[Footage]:
     """Pictures named KIND_PERSON_NUMBER_WORD: those of one person and one kind and size belong together."""
     groups: dict[str, list[Path]] = {}
     for path in pictures(folder):
@@ -71,7 +73,7 @@ def people(folder: Path, body: Body) -> Iterator[Footage]:
         found = np.isfinite(landmarks[:, 0, 0])
         if found.sum() >= 2:
             same = same[torch.from_numpy(found)]
-            track = fit_clip(landmarks[found], size_of(same), body, STILLNESS)
+            track = fit_clip(landmarks[found], size_of(same), body, STILLNESS, align=SkinAligner(same, body, draw))
             yield Footage(name, same, track)
 
 
@@ -86,7 +88,9 @@ def clip_frames(path: Path) -> tuple[Tensor, float]:
     return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous(), rate
 
 
-def talking(folder: Path, body: Body, every: int, known: Mapping[str, np.ndarray]) -> Iterator[Footage]:
+def talking(
+    folder: Path, body: Body, draw: MotionToControls, every: int, known: Mapping[str, np.ndarray]
+) -> Iterator[Footage]:
     """Every `every`-th clip (.mp4) of one speaker; the speaker's shape comes from the first of them.
 
     `known`: landmarks (t, 478, 3) that were found before, by the clip's name; the others are looked for.
@@ -99,7 +103,8 @@ def talking(folder: Path, body: Body, every: int, known: Mapping[str, np.ndarray
         frames, rate = clip_frames(path)
         landmarks = known[path.stem] if path.stem in known else landmarks_of(frames)
         betas = shape_from(landmarks, frames, body) if betas is None else betas
-        yield Footage(path.stem, frames, fit_clip(landmarks, size_of(frames), body, rate, betas))
+        align = SkinAligner(frames, body, draw)
+        yield Footage(path.stem, frames, fit_clip(landmarks, size_of(frames), body, rate, betas, align))
 
 
 def size_of(frames: Tensor) -> tuple[int, int]:
@@ -145,7 +150,10 @@ class Pairs:
     def __call__(self) -> None:
         folder = Path(self.data)
         known = np.load(self.landmarks) if self.landmarks else {}
-        footage = people(folder, self.body) if self.kind == "people" else talking(folder, self.body, self.every, known)
+        if self.kind == "people":
+            footage = people(folder, self.body, self.draw)
+        else:
+            footage = talking(folder, self.body, self.draw, self.every, known)
         with PoolWriter(Path(self.out), {"source": folder.name, "licence": self.licence, "size": self.size}) as writer:
             for index, one in enumerate(footage):
                 generator = torch.Generator().manual_seed(self.seed * 1_000_003 + index)

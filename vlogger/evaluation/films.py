@@ -10,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from render.align import SkinAligner
 from render.evidence import markers
 from render.track import Track, fit_clip, shape_of
 from vlogger.body.smplx import Body
 from vlogger.evaluation.faces import follow, found_share
 from vlogger.io_video import load_video
 from vlogger.pixels import resize
+from vlogger.stages import MotionToControls
 from vlogger.types import Audio, Video
 
 
@@ -37,14 +39,15 @@ class Film:
         """Whether enough frames show one to be measured."""
         return found_share(self.points) > 0.5
 
-    def track(self, body: Body, shaped_by: int = 1) -> Track:
+    def track(self, body: Body, shaped_by: int = 1, draw: MotionToControls | None = None) -> Track:
         """The body followed through the face; UserError without any face. Its shape comes from so many frames, spread
-        over the inside of the clip (two seconds each)."""
+        over the inside of the clip (two seconds each). With `draw` the first frame's skin is laid onto the others'."""
         size = (self.frames.shape[-2], self.frames.shape[-1])
         seen = np.flatnonzero(np.isfinite(self.points[:, 0, 0]))
         chosen = seen[np.linspace(0, len(seen) - 1, shaped_by + 2)[1:-1].round().astype(int)] if len(seen) else seen
         betas = shape_of([self.points[chosen]], size, markers(body), len(chosen)) if len(chosen) else None
-        return fit_clip(self.points, size, body, self.fps, betas)
+        align = None if draw is None else SkinAligner(self.frames, body, draw, reference=0)
+        return fit_clip(self.points, size, body, self.fps, betas, align)
 
 
 def load_film(path: Path, fps: float, seconds: float, side: int) -> Film:

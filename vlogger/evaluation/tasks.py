@@ -54,7 +54,7 @@ class ReenactClip:
 
     def __call__(self, bench: Bench) -> list[Row]:
         film = load_film(Path(self.path), bench.fps, self.seconds, TRACKED_SIDE)
-        footage = Footage(self.name, film.frames, film.track(bench.vlogger.body, REENACTED_SHAPE))
+        footage = Footage(self.name, film.frames, film.track(bench.vlogger.body, REENACTED_SHAPE, bench.vlogger.render))
         return [replay_row(bench, self.name, replayed(bench, footage, 0, slice(0, len(film.frames))))]
 
 
@@ -74,7 +74,8 @@ class ReenactStills:
             raise UserError(f"a face must be found in {self.paths[0]} and in another picture of its size")
         points = np.concatenate([films[path].points for path in seen])
         together = Film(torch.cat([films[path].frames for path in seen]), STILLNESS, points)
-        footage = Footage(self.name, together.frames, together.track(bench.vlogger.body, REENACTED_SHAPE))
+        track = together.track(bench.vlogger.body, REENACTED_SHAPE, bench.vlogger.render)
+        footage = Footage(self.name, together.frames, track)
         pairs = enumerate(seen[1:], start=1)
         return [replay_row(bench, Path(path).stem, replayed(bench, footage, 0, slice(t, t + 1))) for t, path in pairs]
 
