@@ -7,8 +7,9 @@ far, so each landmark's place becomes where its skin truly is, and the clip is s
 face tracking (Thies et al. 2016, Face2Face, eq. 4), by correspondences in the place of colours.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -22,11 +23,11 @@ from vlogger.body.landmarks import INNER_LIPS, LEFT_LIDS, RIGHT_LIDS
 from vlogger.body.parts import PARTS
 from vlogger.body.smplx import Body
 from vlogger.framing import Region, crop, region_of
+from vlogger.pixels import resample
 from vlogger.stages import ControlSequence, MotionToControls
 from vlogger.types import Controls, Portrait, Subject
 
 SIZE = 256  # pixels of the square around the head in which the skin is compared
-ROUNDS = 2
 SURE = 2.0  # a place told by skin counts so many times a landmark's
 STRAY = 1.0  # pixels of SIZE: flow there and back that ends farther from where it began is not believed
 RIM = 2  # pixels of SIZE beside holes and outlines that tell nothing
@@ -35,13 +36,46 @@ SKIN = [PARTS.index(name) for name in ("head", "lips")]
 
 
 @dataclass(frozen=True)
-class SkinAligner:
-    """The frames (t, 3, h, w uint8) of a clip of which number `reference` is laid onto the others (None: the one whose
-    face is most at rest).
+class Skin:
+    """A person as one picture shows her or him: `shown` (a square of SIZE) is what lies in that picture's `region`."""
 
-    Called with the window of all frames and the state that was found: the window, its landmarks where the skin is.
-    Where the skin tells nothing (hidden, shut, beyond the square, no face) the landmarks stay.
-    """
+    shown: Subject
+    region: Region
+    draw: MotionToControls
+
+    @classmethod
+    def of(cls, subject: Subject, body: Body, draw: MotionToControls) -> "Skin":
+        region = region_of(subject, body)
+        return cls(crop(subject, region, SIZE), region, draw)
+
+    def cut(self, picture: Tensor) -> Tensor:
+        """The region of another picture (3, h, w) uint8 as a square (3, SIZE, SIZE)."""
+        return resample(picture, (self.region.top, self.region.left, self.region.side, self.region.side), SIZE, SIZE)
+
+    def laid(self, clip: Window, state: State, pictures: Iterable[Tensor]) -> Window:
+        """The window with its landmarks where the skin is in these `pictures` (3, SIZE, SIZE), one a frame.
+
+        Where the skin tells nothing (hidden, shut, beyond the square, no face) the landmarks stay.
+        """
+        count, corner = len(clip.speaker.marks.ids), torch.tensor([self.region.left, self.region.top])
+        carried = project(posed(clip, state)[0], clip.speaker.camera)[:, :count, :2]
+        drawn: ControlSequence = self.draw(motion_of(clip, state, 1.0), self.shown, size=SIZE)
+        points, weight = clip.points.clone(), clip.weight.clone()
+        skin = ~torch.isin(clip.speaker.marks.ids, torch.tensor(OPENINGS))
+        for frame, (places, picture) in enumerate(zip(carried, pictures, strict=True)):
+            at = ((places - corner) * SIZE / self.region.side - 0.5).numpy()
+            flow, certain = flow_to(drawn[frame : frame + 1], picture)
+            told = skin & torch.from_numpy(picked(certain, at) > 0.5) & ~clip.missing[frame]
+            moved = torch.from_numpy(picked(flow, at)) * self.region.side / SIZE
+            points[frame, :count][told] = (places + moved)[told]
+            weight[frame, :count] *= torch.where(told, SURE, 1.0)
+        return replace(clip, points=points, weight=weight)
+
+
+@dataclass(frozen=True)
+class ClipAligner:
+    """For a clip whose frames (t, 3, h, w uint8) are all there: number `reference` is laid onto the others (None: the
+    one whose face is most at rest). Called with the window of all frames and the state that was found."""
 
     frames: Tensor
     body: Body
@@ -52,19 +86,8 @@ class SkinAligner:
         reference = most_at_rest(clip, state) if self.reference is None else self.reference
         if clip.missing[reference]:
             return clip
-        shown, count = self.subject(clip, state, reference), len(clip.speaker.marks.ids)
-        region = region_of(shown, self.body)
-        carried = project(posed(clip, state)[0], clip.speaker.camera)[..., :2]
-        points, weight = clip.points.clone(), clip.weight.clone()
-        skin = ~torch.isin(clip.speaker.marks.ids, torch.tensor(OPENINGS))
-        for frame, (flow, certain) in enumerate(self.flows(clip, state, shown, region)):
-            places = carried[frame, :count]
-            at = ((places - torch.tensor([region.left, region.top])) * SIZE / region.side - 0.5).numpy()
-            moved, sure = (torch.from_numpy(picked(values, at)) for values in (flow, certain))
-            told = skin & (sure > 0.5) & ~clip.missing[frame]
-            points[frame, :count][told] = (places + moved * region.side / SIZE)[told]
-            weight[frame, :count] *= torch.where(told, SURE, 1.0)
-        return replace(clip, points=points, weight=weight)
+        skin = Skin.of(self.subject(clip, state, reference), self.body, self.draw)
+        return skin.laid(clip, state, map(skin.cut, self.frames))
 
     def subject(self, clip: Window, state: State, frame: int) -> Subject:
         """The speaker as one frame shows him or her."""
@@ -72,13 +95,28 @@ class SkinAligner:
         pose = (motion.rotations[frame], motion.expression[frame], motion.translation[frame])
         return Subject(Portrait(self.frames[frame]), speaker.betas.float(), *pose, speaker.camera.float())
 
-    def flows(self, clip: Window, state: State, shown: Subject, region: Region) -> Iterator[tuple[NDArray, NDArray]]:
-        """For each frame the flow (SIZE, SIZE, 2), pixels, from what is `shown`, carried, to the picture, and how certain
-        it is (SIZE, SIZE), 0 to 1."""
-        drawn: ControlSequence = self.draw(motion_of(clip, state, 1.0), crop(shown, region, SIZE), size=SIZE)
-        for frame in range(len(self.frames)):
-            picture = crop(self.subject(clip, state, frame), region, SIZE).portrait.image
-            yield flow_to(drawn[frame : frame + 1], picture)
+
+@dataclass(frozen=True)
+class StreamAligner:
+    """For a clip that is read as it is solved: `pictures` (3, h, w uint8) come one a frame and are kept, as squares,
+    until their frame has been handed out. Called with a window, whose first frame is the first that is kept."""
+
+    skin: Skin
+    pictures: Iterator[Tensor]
+    kept: list[Tensor] = field(default_factory=list)
+
+    def __call__(self, clip: Window, state: State) -> Window:
+        return self.skin.laid(clip, state, self.read(len(clip.points)))
+
+    def handed_out(self, count: int) -> None:
+        """The first `count` of the frames are done."""
+        self.read(count)
+        del self.kept[:count]
+
+    def read(self, count: int) -> list[Tensor]:
+        """The squares of the next `count` frames."""
+        self.kept.extend(self.skin.cut(picture) for picture in islice(self.pictures, max(0, count - len(self.kept))))
+        return self.kept[:count]
 
 
 def most_at_rest(clip: Window, state: State) -> int:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from render.align import ROUNDS, SkinAligner
+from render.align import ClipAligner, StreamAligner
 from render.evidence import Markers, markers
 from render.fit import (
     problem_of,
@@ -61,7 +61,7 @@ def fit_clip(
     body: Body,
     fps: float,
     betas: Tensor | None = None,
-    align: SkinAligner | None = None,
+    align: ClipAligner | None = None,
 ) -> Track:
     """Landmarks (t, 478, 3) in pixels of frames (h, w), rows of nan where there is no face -> the track.
 
@@ -74,19 +74,24 @@ def fit_clip(
     betas = shape_of([landmarks], size, markers(body)) if betas is None else betas
     clip = window_of(landmarks, unknown_speaker(body, betas, size))
     state = solve_window(clip, start_of_window(clip, landmarks), fps)
-    for _ in range(ROUNDS if align else 0):
-        assert align is not None
+    if align is not None:
         state = solve_window(align(clip, state), state, fps)
     return _track_of(clip, state, fps)
 
 
 def track_stream(
-    rows: Iterable[NDArray], speaker: Speaker, fps: float, window: int = WINDOW, overlap: int = OVERLAP
+    rows: Iterable[NDArray],
+    speaker: Speaker,
+    fps: float,
+    window: int = WINDOW,
+    overlap: int = OVERLAP,
+    align: StreamAligner | None = None,
 ) -> Iterator[Track]:
     """Landmarks (478, 3) of one frame after the other, nan where there is no face -> tracks that follow each other.
 
     `window` frames are solved together; the last `overlap` of them only help those before and are solved again, held to
-    the last frame that was handed out. Frames before the first face are as that one. UserError when there is no face.
+    the last frame that was handed out. Frames before the first face are as that one. `align`: has the pictures of these
+    rows, and lays the face onto them by its skin. UserError when there is no face.
     """
     kept, early, anchor = [], 0, None
     for row, is_last in _and_whether_last(rows):
@@ -98,9 +103,14 @@ def track_stream(
         kept = kept[done:]
         if anchor is None and not np.isfinite(landmarks[:, 0, 0]).any():
             early += done
+            if align is not None:
+                align.handed_out(done)
             continue
         clip = window_of(landmarks, speaker)
         state = solve_window(clip, start_of_window(clip, landmarks, anchor), fps, anchor)
+        if align is not None:
+            state = solve_window(align(clip, state), state, fps, anchor)
+            align.handed_out(done)
         anchor = state.values[done - 1]
         yield _headed(_picked(_track_of(clip, state, fps), torch.arange(done)), early)
         early = 0

@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_module
 
 from render.camera import project
 from render.clip import SeeClip
+from render.controls import MeshControls
 from render.landmarks import detect
 from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from vlogger.body.smplx import load_body, pose
@@ -44,7 +45,7 @@ def clip(tmp_path_factory):
 def files(clip):
     """The folder with what was written: subject and track."""
     subject = SeeClip(BODY, steps=4)(samples(clip, source_of(clip).duration)[::3])
-    subject, frames, missing = write(clip.parent / "track.npz", clip, subject, BODY, "largest")
+    subject, frames, missing = write(clip.parent / "track.npz", clip, subject, BODY, "largest", MeshControls(BODY))
     save_subject(clip.parent / "subject.npz", subject)
     assert (frames, missing) == (FRAMES, len(COVERED))
     return clip.parent

@@ -3,7 +3,8 @@
     python -m vlogger.track video=IN.mp4 out=track.npz [subject_out=S.npz] [face=largest]
 
 First a few frames tell shape and camera; then the clip is followed frame by frame; its first twenty seconds tell the
-personal offsets, and it is solved a window at a time, so that its length costs no memory. `out` is read by
+personal offsets, and it is solved a window at a time, so that its length costs no memory; each window is laid onto its
+pictures by the skin that the subject shows (`render.align`; draw=null leaves that out). `out` is read by
 motion=from_file motion.path=…, the subject (the frame that shows the face best) by subject=from_file subject.path=….
 Beside the motion, `out` holds for each frame `times` (seconds, as the file has them; where they are uneven, readers of
 `out` see an even motion of the mean rate and the same duration), `missing` (no face was found: bridged) and `error`
@@ -27,9 +28,11 @@ from vlogger.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from render.follow import FaceFollower
     from vlogger.body.smplx import Body
+    from vlogger.stages import MotionToControls
     from vlogger.types import Portrait, Subject
 
 FREE_TEXT = re.compile(r"(video|out|subject_out|body\.path)=(.+)", re.DOTALL)
@@ -60,6 +63,15 @@ def followed(path: Path, follow: "FaceFollower", moments: "deque[float]") -> "It
         yield follow(image)
 
 
+def pictures(path: Path) -> "Iterator[Tensor]":
+    """The frames once more, each (3, h, w) uint8."""
+    import torch
+
+    from vlogger.io_video import timed_frames
+
+    return (torch.from_numpy(image).permute(2, 0, 1) for _, image in timed_frames(path))
+
+
 @hydra.main(version_base="1.3", config_path="pkg://conf.track", config_name="clip")
 def run(cfg: DictConfig) -> None:
     """See who speaks, follow the face, write both."""
@@ -77,21 +89,25 @@ def run(cfg: DictConfig) -> None:
     video, out = existing(str(cfg.video), "a video"), Path(str(cfg.out)).expanduser()
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
     body, source = instantiate(cfg.body), source_of(video)
+    draw = instantiate(cfg.draw, body=body) if cfg.draw else None
     subject = SeeClip(body, cfg.face, name=video.name)(samples(video, source.duration))
     subject_out = Path(str(cfg.subject_out or out.with_name(f"{out.stem}_subject.npz"))).expanduser()
     with whole(out) as motion_file, whole(subject_out) as subject_file:
-        subject, frames, missing = write(motion_file, video, subject, body, cfg.face)
+        subject, frames, missing = write(motion_file, video, subject, body, cfg.face, draw)
         save_subject(subject_file, subject)
     seconds = time.perf_counter() - begin
     print(f"{out}: {frames} frames at {source.fps:.6g} fps, {missing} without a face, {frames / seconds:.1f} frames/s")
 
 
-def write(file: Path, video: Path, subject: "Subject", body: "Body", face: str | int) -> "tuple[Subject, int, int]":
+def write(
+    file: Path, video: Path, subject: "Subject", body: "Body", face: str | int, draw: "MotionToControls | None" = None
+) -> "tuple[Subject, int, int]":
     """Track a clip into a file; returns the subject, told by many frames now, the numbers of frames and of frames
-    without a face."""
+    without a face. With `draw` the subject's skin is laid onto every frame's."""
     import numpy as np
     from tqdm import tqdm
 
+    from render.align import Skin, StreamAligner
     from render.clip import refined
     from render.follow import FaceFollower
     from render.track import track_stream
@@ -109,7 +125,8 @@ def write(file: Path, video: Path, subject: "Subject", body: "Body", face: str |
         rows = followed(video, follow, moments)
         early = list(islice(rows, EARLY))
         subject = refined(subject, body, np.stack(early))
-        for track in track_stream(chain(early, rows), speaker_of(subject, body), source.fps):
+        align = None if draw is None else StreamAligner(Skin.of(subject, body, draw), pictures(video))
+        for track in track_stream(chain(early, rows), speaker_of(subject, body), source.fps, align=align):
             assert track.eyes is not None
             times = np.array([moments.popleft() for _ in range(len(track.motion))])
             pixels = track.error * track.eyes

@@ -1,14 +1,16 @@
 """Skin that is laid on skin: a picture carried by a known motion, told by landmarks that err."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from render.align import OPENINGS, SkinAligner, flow_to, most_at_rest, picked, pixel_grid
+from render.align import OPENINGS, ClipAligner, Skin, StreamAligner, flow_to, most_at_rest, picked, pixel_grid
 from render.camera import project
 from render.controls import MeshControls
-from render.track import fit_clip
+from render.track import fit_clip, track_stream
 from render.window import State, mean_of, unknown_speaker, window_of
 from vlogger.body.parts import PARTS
 from vlogger.body.rotation import axis_angle_to_matrix
@@ -89,7 +91,7 @@ def test_skin_tells_where_landmarks_err(film, body):
     frames, points, betas = film
     wrong = mistaken(points)
     before = misplaced(tracked(wrong, body, betas), points, body)
-    align = SkinAligner(frames, body, MeshControls(body), reference=0)
+    align = ClipAligner(frames, body, MeshControls(body), reference=0)
     after = misplaced(tracked(wrong, body, betas, align), points, body)
     assert before > 0.7
     assert after < 0.3 * before
@@ -97,7 +99,7 @@ def test_skin_tells_where_landmarks_err(film, body):
 
 def test_skin_does_not_disturb_landmarks_that_are_right(film, body):
     frames, points, betas = film
-    align = SkinAligner(frames, body, MeshControls(body), reference=0)
+    align = ClipAligner(frames, body, MeshControls(body), reference=0)
     assert misplaced(tracked(points, body, betas, align), points, body) < 0.06
 
 
@@ -111,7 +113,7 @@ def test_without_a_face_in_the_reference_nothing_is_told(film, body):
     landmarks = film[1].copy()
     landmarks[0] = np.nan
     clip, state = window(film, body, landmarks)
-    assert SkinAligner(film[0], body, MeshControls(body), reference=0)(clip, state) is clip
+    assert ClipAligner(film[0], body, MeshControls(body), reference=0)(clip, state) is clip
 
 
 def test_the_reference_is_the_seen_frame_most_at_rest(film, body):
@@ -127,7 +129,7 @@ def test_what_opens_and_frames_without_a_face_stay_as_they_were(film, body):
     landmarks = points.copy()
     landmarks[2] = np.nan
     seen = []
-    align = SkinAligner(frames, body, MeshControls(body), reference=0)
+    align = ClipAligner(frames, body, MeshControls(body), reference=0)
     track = tracked(landmarks, body, betas, lambda clip, state: seen.append((clip, align(clip, state))) or seen[-1][1])
     clip, told = seen[0]
     opens = torch.isin(clip.speaker.marks.ids, torch.tensor(OPENINGS))
@@ -167,3 +169,38 @@ def test_picking_is_bilinear_and_nothing_beyond_the_square():
     places = np.array([[2.5, 3.0], [20.0, 3.0]])
     assert np.allclose(picked(values, places), [values[3, 2:4].mean(0), [0, 0]], atol=1e-6)
     assert picked(values[..., 0], places).shape == (2,)
+
+
+def test_a_stream_is_laid_as_the_clip_is(film, body):
+    frames, points, betas = film
+    wrong, speaker = mistaken(points), unknown_speaker(body, betas, (SIDE, SIDE))
+    whole = tracked(wrong, body, betas, ClipAligner(frames, body, MeshControls(body), reference=0))
+    first = whole.motion[0:1]
+    subject = Subject(
+        Portrait(frames[0]), betas, first.rotations[0], first.expression[0], first.translation[0], whole.intrinsics
+    )
+    pieces = []
+    for window, overlap in ((8, 0), (3, 1)):
+        align = StreamAligner(Skin.of(subject, body, MeshControls(body)), iter(frames))
+        pieces.append(list(track_stream(iter(wrong), speaker, 1e-3, window, overlap, align)))
+        assert not align.kept and next(align.pictures, None) is None
+    together = torch.cat([piece.motion.rotations for piece in pieces[1]])
+    assert len(pieces[1]) > 1 and len(together) == FRAMES
+    assert (together - pieces[0][0].motion.rotations).abs().max() < 2e-3
+    assert misplaced(pieces[0][0], points, body) < 0.3 * misplaced(tracked(wrong, body, betas), points, body)
+
+
+def test_frames_before_the_first_face_are_passed_over(film, body):
+    frames, points, betas = film
+    rows = np.concatenate([np.full((3, 478, 3), np.nan), points])
+    still = torch.full((3, 3, SIDE, SIDE), 99, dtype=torch.uint8)
+    track = tracked(points, body, betas)
+    pose = (track.motion.rotations[0], track.motion.expression[0], track.motion.translation[0])
+    skin = Skin.of(Subject(Portrait(frames[0]), betas, *pose, track.intrinsics), body, MeshControls(body))
+    align = StreamAligner(skin, iter(torch.cat([still, frames])))
+    speaker = unknown_speaker(body, betas, (SIDE, SIDE))
+    pieces = list(track_stream(iter(rows), speaker, 1e-3, 3, 0, align))
+    values = zip(*((p.motion.rotations, p.motion.expression, p.motion.translation) for p in pieces), strict=True)
+    motion = Motion(*map(torch.cat, values), fps=1e-3)
+    assert len(motion) == 3 + FRAMES and not align.kept
+    assert misplaced(replace(track, motion=motion[3:]), points, body) < 0.06

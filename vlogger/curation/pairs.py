@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor
 from tqdm import tqdm
 
-from render.align import SkinAligner
+from render.align import ClipAligner
 from render.landmarks import detect
 from render.track import Track, fit_clip, shape_of
 from vlogger.body.smplx import Body
@@ -73,7 +73,7 @@ def people(folder: Path, body: Body, draw: MotionToControls) -> Iterator[Footage
         found = np.isfinite(landmarks[:, 0, 0])
         if found.sum() >= 2:
             same = same[torch.from_numpy(found)]
-            track = fit_clip(landmarks[found], size_of(same), body, STILLNESS, align=SkinAligner(same, body, draw))
+            track = fit_clip(landmarks[found], size_of(same), body, STILLNESS, align=ClipAligner(same, body, draw))
             yield Footage(name, same, track)
 
 
@@ -103,7 +103,7 @@ def talking(
         frames, rate = clip_frames(path)
         landmarks = known[path.stem] if path.stem in known else landmarks_of(frames)
         betas = shape_from(landmarks, frames, body) if betas is None else betas
-        align = SkinAligner(frames, body, draw)
+        align = ClipAligner(frames, body, draw)
         yield Footage(path.stem, frames, fit_clip(landmarks, size_of(frames), body, rate, betas, align))
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from render.align import SkinAligner
+from render.align import ClipAligner
 from render.evidence import markers
 from render.track import Track, fit_clip, shape_of
 from vlogger.body.smplx import Body
@@ -46,7 +46,7 @@ class Film:
         seen = np.flatnonzero(np.isfinite(self.points[:, 0, 0]))
         chosen = seen[np.linspace(0, len(seen) - 1, shaped_by + 2)[1:-1].round().astype(int)] if len(seen) else seen
         betas = shape_of([self.points[chosen]], size, markers(body), len(chosen)) if len(chosen) else None
-        align = None if draw is None else SkinAligner(self.frames, body, draw, reference=0)
+        align = None if draw is None else ClipAligner(self.frames, body, draw, reference=0)
         return fit_clip(self.points, size, body, self.fps, betas, align)
 
 
