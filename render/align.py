@@ -130,6 +130,7 @@ def flow_to(carried: Controls, picture: Tensor) -> tuple[NDArray, NDArray]:
     believed = torch.where(shown, (255 * carried.warped[0]).round().to(torch.uint8), picture)
     first, second = grey(believed), grey(picture)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setFinestScale(0)
     there, back = search.calc(first, second, None), search.calc(second, first, None)  # pyright: ignore
     stray = np.linalg.norm(there + picked(back, pixel_grid(len(first)) + there), axis=-1)
     skin = (carried.parts[0, SKIN].amax(0) > 0.5) & shown

@@ -20,7 +20,7 @@ from vlogger.errors import UserError
 from vlogger.generate import quoted
 from vlogger.io_values import MotionWriter, evened, load_motion, load_subject, save_motion, save_subject
 from vlogger.io_video import load_video, saved, source_of, timed_frames
-from vlogger.track import FREE_TEXT, samples, true_rate, write
+from vlogger.track import FREE_TEXT, drawing, samples, true_rate, write
 from vlogger.types import Motion, Portrait, Video
 
 FPS, FRAMES, STEP, COVERED = 30000 / 1001, 14, 3, (6, 7)
@@ -174,3 +174,11 @@ def test_even_motions_are_left_alone_and_uneven_ones_evened():
     turns = matrix_to_axis_angle(even.rotations[:, 0])[:, 2]
     assert torch.allclose(even.translation[:, 2], torch.tensor([0.0, 0.2125, 0.4, 0.5, 0.6]), atol=1e-5)
     assert torch.allclose(turns, even.translation[:, 2], atol=1e-3)
+
+
+def test_faces_are_laid_by_their_skin_unless_that_is_left_out():
+    with initialize_config_module("conf.track", version_base="1.3"):
+        shipped, bare = compose("clip"), compose("clip", overrides=["draw=null"])
+    draw = drawing(shipped, BODY)
+    assert isinstance(draw, MeshControls) and draw.body is BODY
+    assert drawing(bare, BODY) is None

@@ -72,6 +72,13 @@ def pictures(path: Path) -> "Iterator[Tensor]":
     return (torch.from_numpy(image).permute(2, 0, 1) for _, image in timed_frames(path))
 
 
+def drawing(cfg: DictConfig, body: "Body") -> "MotionToControls | None":
+    """The stage that carries the face, or None where only landmarks shall tell."""
+    from hydra.utils import instantiate
+
+    return instantiate(cfg.draw, _partial_=True)(body=body) if cfg.draw else None
+
+
 @hydra.main(version_base="1.3", config_path="pkg://conf.track", config_name="clip")
 def run(cfg: DictConfig) -> None:
     """See who speaks, follow the face, write both."""
@@ -89,7 +96,7 @@ def run(cfg: DictConfig) -> None:
     video, out = existing(str(cfg.video), "a video"), Path(str(cfg.out)).expanduser()
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
     body, source = instantiate(cfg.body), source_of(video)
-    draw = instantiate(cfg.draw, body=body) if cfg.draw else None
+    draw = drawing(cfg, body)
     subject = SeeClip(body, cfg.face, name=video.name)(samples(video, source.duration))
     subject_out = Path(str(cfg.subject_out or out.with_name(f"{out.stem}_subject.npz"))).expanduser()
     with whole(out) as motion_file, whole(subject_out) as subject_file:
