@@ -116,27 +116,19 @@ def frame(moment: "Motion", subject: "Subject", body: "Body") -> "Tensor":
     import torch
 
     from render.rasterize import interpolate, rasterize
+    from vlogger.body.normals import vertex_normals
     from vlogger.body.smplx import pose
     from vlogger.framing import project
 
     vertices = pose(body, subject.betas, moment.rotations, moment.expression, moment.translation).vertices[0]
     height, width = subject.portrait.image.shape[1:]
     seen = rasterize(project(vertices, subject.intrinsics)[None], body.faces, height, width)
-    shade = 0.35 + 0.65 * (normals(vertices, body.faces) @ torch.tensor(LIGHT)).clamp(min=0)
+    normals = torch.from_numpy(vertex_normals(vertices.numpy(), body.faces.numpy()))
+    shade = 0.35 + 0.65 * (normals @ torch.tensor(LIGHT)).clamp(min=0)
     light = interpolate(shade[:, None], body.faces, seen)[0]
     colour = colours(body)[seen.face_id[0].clamp(min=0)]
     picture = torch.where(seen.mask[0][..., None], colour * light, 0.9)
     return (picture.clamp(0, 1) * 255).round().to(torch.uint8).permute(2, 0, 1)
-
-
-def normals(vertices: "Tensor", faces: "Tensor") -> "Tensor":
-    """(V, 3) unit normals of the vertices: means over their faces, by area."""
-    import torch
-
-    a, b, c = vertices[faces].unbind(1)
-    flat = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(vertices).index_add_(0, faces.flatten(), flat.repeat_interleave(3, dim=0))
-    return torch.nn.functional.normalize(total, dim=1)
 
 
 def colours(body: "Body") -> "Tensor":

@@ -10,13 +10,14 @@ from render.anatomy import LIPS, SKIN
 from render.camera import project, unproject
 from render.controls import MeshControls
 from vlogger import curate
+from vlogger.body.normals import vertex_normals
 from vlogger.body.smplx import load_body
 from vlogger.curation.bodies import Misfit, RenderedBodies, filmed, standing
 from vlogger.curation.cycle import Framing, square_of
 from vlogger.curation.hair import random_hair, shell, strands
 from vlogger.curation.light import EXPOSURE, WRAP, random_environment, shaded, shadows_of, sphere
 from vlogger.curation.person import Spots, albedo_of, random_person
-from vlogger.curation.scene import normals_of, picture, random_scene
+from vlogger.curation.scene import picture, random_scene
 from vlogger.curation.wander import Wander
 from vlogger.framing import crop
 from vlogger.pools import NO_BODY, Pool
@@ -117,7 +118,7 @@ def test_hair_grows_outwards_thins_out_and_leaves_the_face_free(body):
     made = (random_hair(body, chance(seed)) for seed in range(20))
     hair = next(one for one in made if one is not None)
     template = body.v_template.numpy()
-    normals = normals_of(template, body.faces.numpy())
+    normals = vertex_normals(template, body.faces.numpy())
     grown = ((shell(hair, 1.0, template, normals) - template) * normals).sum(1)
     covered = hair.cover > 0.02
     assert (grown[covered] > 0.9 * hair.length).all()

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from vlogger.body.normals import vertex_normals
 from vlogger.body.parts import PARTS
 from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from vlogger.body.skeleton import JOINTS, joint_index
@@ -63,7 +64,8 @@ def correspond(source: Body, target: Body, rounds: int = 12) -> Correspondence:
     turn, scale, shift = _similarity(
         *(body.J_template[[joint_index(n) for n in SHARED]].numpy() for body in (target, source))
     )
-    points, normals = target.v_template.numpy()[ids].astype(float), _vertex_normals(target)[ids]
+    template = target.v_template.numpy().astype(float)
+    points, normals = template[ids], vertex_normals(template, target.faces.numpy())[ids]
     for _ in range(rounds + 1):
         face, bary, length = _nearest(scale * points @ turn.T + shift, corners)
         alike = (normals @ turn.T * _triangle_normals(corners)[face]).sum(1) > ALIKE
@@ -113,14 +115,6 @@ def _triangle_normals(corners: NDArray) -> NDArray:
     """(F, 3) unit vectors of triangles (F, 3, 3)."""
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-
-
-def _vertex_normals(body: Body) -> NDArray:
-    """(V, 3) unit vectors: the mean over the triangles of each vertex."""
-    faces = body.faces.numpy()
-    summed = np.zeros(body.v_template.shape)
-    np.add.at(summed, faces.ravel(), np.repeat(_triangle_normals(body.v_template.numpy()[faces]), 3, axis=0))
-    return summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12)
 
 
 def _similarity(source: NDArray, target: NDArray) -> tuple[NDArray, float, NDArray]:

@@ -15,6 +15,7 @@ from render.anatomy import sunk
 from render.camera import project, scale_intrinsics, unproject
 from render.posing import points_of
 from render.rasterize import rasterize
+from vlogger.body.normals import vertex_normals
 from vlogger.body.skeleton import joint_index
 from vlogger.body.smplx import Body
 from vlogger.curation.cycle import uniform
@@ -68,7 +69,7 @@ def picture(scene: Scene, motion: Motion, intrinsics: Tensor) -> Portrait:
     camera = scale_intrinsics(intrinsics, FINE, FINE)
     points = points_of(person.puppet, motion, camera)[0]
     vertices, faces = unproject(torch.from_numpy(points), camera).numpy(), person.body.faces.numpy()
-    normals = normals_of(vertices, faces)
+    normals = vertex_normals(vertices, faces)
     points[:, 2] += sunk(person.body).numpy()
     shadows = shadows_of(*casters(scene, vertices, normals), vertices[scalp_middle(person)].mean(0), scene.light)
     image = cv2.resize(scene.wall, (FINE * size, FINE * size), interpolation=cv2.INTER_LINEAR)
@@ -103,14 +104,6 @@ def casters(scene: Scene, vertices: NDArray, normals: NDArray) -> tuple[NDArray,
     outer = shell(scene.hair, SHADOWING[0], vertices, normals)
     inner = scene.hair.faces[(scene.hair.cover[scene.hair.faces] > SHADOWING[1]).all(1)]
     return np.concatenate([vertices, outer]), np.concatenate([faces, inner + len(vertices)])
-
-
-def normals_of(vertices: NDArray, faces: NDArray) -> NDArray[np.float32]:
-    """(V,3) unit normals, the faces' weighed by their areas."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    across = np.cross(b - a, c - a)
-    normals = np.stack([np.bincount(faces.ravel(), np.repeat(axis, 3), len(vertices)) for axis in across.T], 1)
-    return (normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def seen(points: NDArray, faces: NDArray, side: int) -> tuple[NDArray, NDArray, NDArray]:
