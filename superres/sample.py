@@ -28,7 +28,9 @@ class DiffusionUpscale:
     of `group` frames with `context` frames before them (`in_groups`). `shared` is the share of the noise's variance
     that all frames have in common (PYoCo, arXiv 2305.10474, mixed noise): at 1 what is invented does not flicker.
     `precision`: see `vlogger.diffusion.precision`. `reach`: pixels of the small video around guesses and holes; farther
-    away the picture is the warped photo (None: nowhere). `start`, `painted`: see `going_on`.
+    away the picture is the warped photo (None: nowhere). `detail`: how much of what this adds to bicubic enlargement is
+    shown; 1 is as sharp as the photo, 0.3 nearest to the truth by squared error where photo and truth are far apart
+    (docs/paint.md). `start`, `painted`: see `going_on`.
     """
 
     reads_maps: ClassVar[bool] = False
@@ -39,6 +41,7 @@ class DiffusionUpscale:
     shared: float = 1.0
     precision: str = "float32"
     reach: int | None = None
+    detail: float = 1.0
     group: int = 8
     context: int = 2
     start: int = 0
@@ -49,6 +52,9 @@ class DiffusionUpscale:
             raise UserError(
                 f"superres.reach={self.reach}: give a whole number of pixels, 0 or more, or null for everywhere."
             )
+
+        if not 0 <= self.detail <= 1:
+            raise UserError(f"superres.detail={self.detail}: give a share from 0 (soft) to 1 (as sharp as the photo).")
 
     def going_on(self, start: int, painted: Tensor) -> "DiffusionUpscale":
         """The same stage for a video whose first clip begins with frame `start`; `painted` (n 3 h w uint8): the small
@@ -74,8 +80,16 @@ class DiffusionUpscale:
             yield clip
 
     def sharpen(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
-        """frames (t 3 h w uint8); warped, visible and noise (t c H W) -> (t 3 H W uint8): the warped photo, and what
-        the network makes of everything else."""
+        """frames (t 3 h w uint8); warped, visible and noise (t c H W) -> (t 3 H W uint8): `composed`, with so much of
+        its `detail`."""
+        sharp = self.composed(frames, warped, visible, noise)
+        if self.detail == 1:
+            return sharp
+        soft = enlarge(frames.float(), warped.shape[-1] // frames.shape[-1]).clamp(0, 255)
+        return to_uint8(soft + self.detail * (sharp - soft))
+
+    def composed(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
+        """The same in full detail: the warped photo, and what the network makes of everything else."""
         if self.reach is None:
             return to_uint8(255 * self.picture(frames, warped, visible, noise))
         cell, factor = self.network.grain, warped.shape[-1] // frames.shape[-1]
