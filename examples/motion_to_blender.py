@@ -3,8 +3,8 @@
     blender --python examples/motion_to_blender.py -- motion.npz vlogger/body/open_body.npz
 
 motion.npz comes from `python -m vlogger.hear audio=SPEECH out=motion.npz` (or vlogger.generate motion_out=); the second
-file is the body, in SMPL-X's format. Runs inside Blender (2.93 or later; tried in 4.5 and 5.0), needs nothing but its own numpy. Key frames
-are at the motion's own rate; add the recording in the video sequencer.
+file is the body, in SMPL-X's format. Runs inside Blender (2.93 or later; tried in 4.5 and 5.0), needs nothing but its
+own numpy. Key frames are at the motion's own rate; add the recording in the video sequencer.
 """
 
 import sys
