@@ -52,8 +52,7 @@ class DiffusionUpscale:
             raise UserError(
                 f"superres.reach={self.reach}: give a whole number of pixels, 0 or more, or null for everywhere."
             )
-
-        if not 0 <= self.detail <= 1:
+        if not isinstance(self.detail, int | float) or not 0 <= self.detail <= 1:
             raise UserError(f"superres.detail={self.detail}: give a share from 0 (soft) to 1 (as sharp as the photo).")
 
     def going_on(self, start: int, painted: Tensor) -> "DiffusionUpscale":

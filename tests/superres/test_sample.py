@@ -227,7 +227,7 @@ def test_less_detail_lies_on_the_way_to_bicubic():
     assert not torch.equal(soft, full)
 
 
-@pytest.mark.parametrize("detail", [-0.1, 1.5])
+@pytest.mark.parametrize("detail", [-0.1, 1.5, "soft"])
 def test_detail_is_a_share(detail):
     with pytest.raises(UserError, match="a share from 0"):
         stage(detail=detail)
