@@ -23,7 +23,7 @@ from vlogger.body.landmarks import INNER_LIPS, LEFT_LIDS, RIGHT_LIDS
 from vlogger.body.parts import PARTS
 from vlogger.body.smplx import Body
 from vlogger.framing import Region, crop, region_of
-from vlogger.pixels import resample
+from vlogger.pixels import resample, to_uint8
 from vlogger.stages import ControlSequence, MotionToControls
 from vlogger.types import Controls, Portrait, Subject
 
@@ -127,7 +127,7 @@ def most_at_rest(clip: Window, state: State) -> int:
 def flow_to(carried: Controls, picture: Tensor) -> tuple[NDArray, NDArray]:
     """From one frame's warp to the true picture (3, s, s uint8): flow (s, s, 2) and its certainty (s, s) float32."""
     shown = carried.visible[0, 0] == 1
-    believed = torch.where(shown, (255 * carried.warped[0]).round().to(torch.uint8), picture)
+    believed = torch.where(shown, to_uint8(255 * carried.warped[0]), picture)
     first, second = grey(believed), grey(picture)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
