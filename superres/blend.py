@@ -70,10 +70,25 @@ def detail(small: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
     return belief * (warped - enlarge(low, factor))
 
 
-def unsure(visible: Tensor, reach: int, factor: int) -> Tensor:
-    """`Controls.visible` (t 1 H W) -> (t 1 h w), small: 1 where the photo's own colour is not known, falling to 0 over
-    twice `reach` pixels of the small video (each factor x factor large ones) around it. Elsewhere nothing can be better
-    than the warped photo."""
+def unsure(visible: Tensor, reach: int, factor: int, doubt: Tensor | None = None) -> Tensor:
+    """`Controls.visible` (t 1 H W) -> (t 1 h w), small: 1 where the photo's own colour is not known, or in `doubt`
+    (t 1 h w), falling to 0 over twice `reach` pixels of the small video (each factor x factor large ones) around it.
+    Elsewhere nothing can be better than the warped photo."""
     side, hole = 2 * reach + 1, F.max_pool2d((visible < 1).to(visible.dtype), factor)
-    wide = F.max_pool2d(hole, side, 1, reach)
+    wide = F.max_pool2d(hole if doubt is None else torch.maximum(hole, doubt), side, 1, reach)
     return F.avg_pool2d(F.pad(wide, (reach,) * 4, mode="replicate"), side, 1)
+
+
+def doubted(small: Tensor, warped: Tensor, visible: Tensor, tolerance: float, side: int = 5) -> Tensor:
+    """How much the small video contradicts the warped photo (t 1 h w): 0 where their colours, in the mean of side x
+    side small pixels, are no farther apart than `tolerance`, 1 where they are by twice as much.
+
+    small (t 3 h w), warped (t 3 H W) and visible (t 1 H W) in [0, 1]; what the photo does not show says nothing. The
+    painter changes only finer detail of what the photo shows (`video_diffusion.keep`); a video of other origin may show
+    the person in another place or light.
+    """
+    factor = factor_of(small, warped)
+    known = (shrink(visible, factor) == 1).to(small.dtype)
+    apart = F.pad(known * (shrink(warped, factor) - small), (side // 2,) * 4, mode="replicate")
+    worst = F.avg_pool2d(apart, side, 1).abs().amax(1, keepdim=True)
+    return (worst / tolerance - 1).clamp(0, 1) * known

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from superres.blend import SCALE, blend, enlarge, has_colour, shrink
 from superres.degrade import Degradation
 from superres.moving import Wandering
+from superres.stray import Straying
 from vlogger.body.parts import PARTS
 from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.sampling import sample
@@ -43,7 +44,8 @@ class SharpenTask:
 
     `folder` is a pool or holds pools; one of 512 pixels also teaches 256. `small`: the painter's size; `crop`: the side
     of a crop at the large size, a multiple of 8 small pixels. A share `held_out` of the persons is only validated on.
-    `frames` of a clip; a pool of stills gives so many by `wander`, or single ones without.
+    `frames` of a clip; a pool of stills gives so many by `wander`, or single ones without. `straying`: how far the warp
+    may be from the truth, besides what it is in the pool.
     """
 
     def __init__(
@@ -57,9 +59,10 @@ class SharpenTask:
         held_out: float = 0.05,
         degradation: Degradation = AS_PAINTED,
         wander: Wandering | None = None,
+        straying: Straying | None = None,
     ):
         self.small, self.crop, self.batch_size, self.frames = small, crop, batch_size, frames
-        self.degradation, self.wander = degradation, wander
+        self.degradation, self.wander, self.straying = degradation, wander, straying
         found = {size: sources(folder, size, held_out) for size in sizes}
         self.sources = {size: of_size for size, of_size in found.items() if of_size}
         if not self.sources:
@@ -111,8 +114,11 @@ class SharpenTask:
         """A painter's version of the small truth, and what the blend of it lacks."""
         delicate = shrink(crops["delicate"], factor)
         small = self.degradation(shrink(crops["target"], factor), delicate, generator)
-        condition = {"small": small, "warped": crops["warped"], "visible": crops["visible"]}
-        weight = 1 + 2 * (1 - crops["visible"]) + 3 * enlarge(delicate, factor, "linear")
+        warped, visible = crops["warped"], crops["visible"]
+        if self.straying is not None:
+            warped, visible = self.straying(warped, visible, factor, generator)
+        condition = {"small": small, "warped": warped, "visible": visible}
+        weight = 1 + 2 * (1 - visible) + 3 * enlarge(delicate, factor, "linear")
         return Batch((crops["target"] - blend(**condition)) / SCALE, condition, weight)
 
 

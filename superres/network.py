@@ -120,9 +120,18 @@ def for_clips(weights: str | Path | None = None) -> Sharpener:
 
     All else is frozen, as in the painter's second training (VLOGGER 3.2).
     """
-    single = from_pretrained(weights)
-    network = Sharpener(**{**single.config, "temporal": True})
-    network.load_state_dict({**network.state_dict(), **single.state_dict()})
+    network = grown(weights, temporal=True)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(".temporal." in name)
+    return network
+
+
+def grown(weights: str | Path | None = None, **shape) -> Sharpener:
+    """A folder's sharpener (None: the package's) with what `shape` adds to it (`depths`, `temporal`), to be trained.
+
+    It makes the pictures that it made before: new blocks and temporal convolutions begin as 0.
+    """
+    before = from_pretrained(weights)
+    network = Sharpener(**{**before.config, **shape})
+    network.load_state_dict({**network.state_dict(), **before.state_dict()})
     return network.train()

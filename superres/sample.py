@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from superres.blend import SCALE, enlarge, has_colour, unsure
+from superres.blend import SCALE, doubted, enlarge, has_colour, unsure
 from superres.boxes import boxes_around
 from superres.groups import in_groups
 from superres.network import Sharpener
@@ -28,9 +28,10 @@ class DiffusionUpscale:
     of `group` frames with `context` frames before them (`in_groups`). `shared` is the share of the noise's variance
     that all frames have in common (PYoCo, arXiv 2305.10474, mixed noise): at 1 what is invented does not flicker.
     `precision`: see `vlogger.diffusion.precision`. `reach`: pixels of the small video around guesses and holes; farther
-    away the picture is the warped photo (None: nowhere). `detail`: how much of what this adds to bicubic enlargement is
-    shown; 1 is as sharp as the photo, 0.3 nearest to the truth by squared error where photo and truth are far apart
-    (docs/paint.md). `start`, `painted`: see `going_on`.
+    away the picture is the warped photo (None: nowhere), as far as the small video shows the same: `tolerance` grey
+    levels apart in the mean of a few pixels (None: however far). `detail`: how much of what this adds to bicubic
+    enlargement is shown; 1 is as sharp as the photo, 0.3 nearest to the truth by squared error where photo and truth
+    are far apart (docs/paint.md). `start`, `painted`: see `going_on`.
     """
 
     reads_maps: ClassVar[bool] = False
@@ -41,6 +42,7 @@ class DiffusionUpscale:
     shared: float = 1.0
     precision: str = "float32"
     reach: int | None = None
+    tolerance: float | None = None
     detail: float = 1.0
     group: int = 8
     context: int = 2
@@ -52,6 +54,8 @@ class DiffusionUpscale:
             raise UserError(
                 f"superres.reach={self.reach}: give a whole number of pixels, 0 or more, or null for everywhere."
             )
+        if self.tolerance is not None and (not isinstance(self.tolerance, int | float) or not self.tolerance > 0):
+            raise UserError(f"superres.tolerance={self.tolerance}: give grey levels, more than 0, or null for any.")
         if not isinstance(self.detail, int | float) or not 0 <= self.detail <= 1:
             raise UserError(f"superres.detail={self.detail}: give a share from 0 (soft) to 1 (as sharp as the photo).")
 
@@ -92,7 +96,7 @@ class DiffusionUpscale:
         if self.reach is None:
             return to_uint8(255 * self.picture(frames, warped, visible, noise))
         cell, factor = self.network.grain, warped.shape[-1] // frames.shape[-1]
-        free, result = unsure(visible, self.reach, factor), to_uint8(255 * warped)
+        free, result = self.free(self.reach, frames, warped, visible), to_uint8(255 * warped)
         wanted = F.max_pool2d(free.amax(0), cell // factor)[0] > 0
         for box in boxes_around(wanted):
             small, mask = (box.cut(values, cell // factor) for values in (frames, free))
@@ -100,6 +104,14 @@ class DiffusionUpscale:
             change = enlarge(mask, factor, "linear") * (self.picture(small, photo, seen, chance) - photo)
             box.cut(result, cell).copy_(to_uint8(255 * (photo + change)))
         return result
+
+    def free(self, reach: int, frames: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
+        """Where the network is heard (t 1 h w, from 0 to 1): near what the photo does not show, or shows otherwise."""
+        factor = warped.shape[-1] // frames.shape[-1]
+        if self.tolerance is None:
+            return unsure(visible, reach, factor)
+        doubt = doubted(frames.float() / 255, warped, visible, self.tolerance / 255)
+        return unsure(visible, reach, factor, doubt)
 
     def picture(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
         """frames (t 3 h w uint8), the others (t c H W), a box of all of them -> the network's (t 3 H W)."""
