@@ -89,6 +89,6 @@ def doubted(small: Tensor, warped: Tensor, visible: Tensor, tolerance: float, si
     """
     factor = factor_of(small, warped)
     known = (shrink(visible, factor) == 1).to(small.dtype)
-    apart = F.pad(known * (shrink(warped, factor) - small), (side // 2,) * 4, mode="replicate")
-    worst = F.avg_pool2d(apart, side, 1).abs().amax(1, keepdim=True)
+    apart = known * (shrink(warped, factor) - small)
+    worst = F.avg_pool2d(apart, side, 1, side // 2, count_include_pad=False).abs().amax(1, keepdim=True)
     return (worst / tolerance - 1).clamp(0, 1) * known

@@ -1,6 +1,8 @@
+from itertools import product
+
 import torch
 
-from superres.blend import blend, enlarge, known_mean, shrink, unsure
+from superres.blend import blend, doubted, enlarge, known_mean, shrink, unsure
 
 
 def pictures(seed: int, *shape: int) -> torch.Tensor:
@@ -61,3 +63,47 @@ def test_the_surroundings_of_a_guess_are_unsure():
     assert free[20, 30] == 0
     assert free[5, 5] == 0
     assert torch.equal(unsure(torch.ones(1, 1, 8, 8), 3, 2), torch.zeros(1, 1, 4, 4))
+
+
+def doubts_one_by_one(small, warped, visible, tolerance):
+    """`doubted` as loops a child could check."""
+    _, _, h, w = small.shape
+    factor, result = warped.shape[-1] // w, torch.zeros(1, 1, h, w)
+    for y in range(h):
+        for x in range(w):
+            apart, known = [], {}
+            for i, j in product(range(max(0, y - 2), min(h, y + 3)), range(max(0, x - 2), min(w, x + 3))):
+                square = (..., slice(factor * i, factor * (i + 1)), slice(factor * j, factor * (j + 1)))
+                known[i, j] = visible[square].min() == 1
+                apart.append(known[i, j] * (warped[square].mean((-1, -2))[0] - small[0, :, i, j]))
+            worst = torch.stack(apart).mean(0).abs().max()
+            result[0, 0, y, x] = known[y, x] * (worst / tolerance - 1).clamp(0, 1)
+    return result
+
+
+def test_doubt_is_what_loops_find():
+    warped, visible = pictures(0, 1, 3, 24, 24), torch.ones(1, 1, 24, 24)
+    visible[..., 5:9, 3:14], visible[..., 15, 15] = 0.5, 0
+    small = (shrink(warped, 2) + 0.2 * (pictures(1, 1, 3, 12, 12) - 0.4)).clamp(0, 1)
+    doubt = doubted(small, warped, visible, 0.03)
+    assert torch.allclose(doubt, doubts_one_by_one(small, warped, visible, 0.03), atol=1e-4)
+    assert 0 < doubt.mean() < 1
+
+
+def test_finer_detail_and_holes_are_no_doubt():
+    warped, visible = pictures(0, 1, 3, 64, 64), torch.ones(1, 1, 64, 64)
+    visible[..., 20:40, 20:40] = 0
+    checks = 0.1 * (-1.0) ** (torch.arange(32)[:, None] + torch.arange(32))  # 25 grey levels, up and down
+    other = shrink(warped, 2) + checks
+    other[..., 11:19, 11:19] = 1
+    assert doubted(other, warped, visible, 0.03).max() == 0
+    assert doubted(other + 0.08, warped, visible, 0.03)[..., :8, :8].min() == 1
+
+
+def test_the_surroundings_of_a_doubt_are_unsure():
+    doubt = torch.zeros(1, 1, 40, 40)
+    doubt[..., 20, 20] = 0.6
+    free = unsure(torch.ones(1, 1, 80, 80), 3, 2, doubt)[0, 0]
+    assert torch.isclose(free[20, 20], torch.tensor(0.6))
+    assert 0 < free[14, 20] < 0.6
+    assert free[20, 28] == 0

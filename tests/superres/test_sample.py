@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from superres.blend import blend, enlarge, has_colour, unsure
+from superres.blend import blend, enlarge, has_colour, shrink, unsure
 from superres.network import Sharpener
 from superres.sample import Bicubic, DiffusionUpscale
 from vlogger.errors import UserError
@@ -177,6 +177,27 @@ def test_far_from_a_hole_the_warped_photo_byte_for_byte_and_near_it_something_el
     far[max(0, top - wide) : top + side + wide, max(0, left - wide) : left + side + wide] = False
     assert torch.equal(made[..., far], warped[..., far])
     assert not torch.equal(made[..., top, left], warped[..., top, left])
+
+
+def test_where_the_small_video_shows_something_else_the_network_is_heard():
+    drawn = shown(Still(1, 256)[:])
+    frames = to_uint8(255 * shrink(drawn.warped, 2))
+    warped, trusting = to_uint8(255 * drawn.warped), stage(reach=3, tolerance=3.0)
+    assert torch.equal(of_frames(trusting, frames, drawn), warped)
+    other = frames.clone()
+    other[..., 60:70, 60:70] = 255 - other[..., 60:70, 60:70] // 2
+    near, far = torch.zeros(256, 256, dtype=torch.bool), torch.ones(256, 256, dtype=torch.bool)
+    near[124:136, 124:136], far[96:164, 96:164] = True, False
+    made, whole = (of_frames(one, other, drawn) for one in (trusting, stage()))
+    assert torch.equal(made[..., far], warped[..., far])
+    assert (made.int() - whole.int())[..., near].abs().float().mean() < 2
+    assert torch.equal(of_frames(stage(reach=3), other, drawn), warped)
+
+
+@pytest.mark.parametrize("tolerance", [0, -1, "any"])
+def test_a_tolerance_is_grey_levels(tolerance):
+    with pytest.raises(UserError, match="grey levels"):
+        stage(tolerance=tolerance)
 
 
 def test_boxes_agree_with_the_whole_picture():
