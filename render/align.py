@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from render.camera import project
-from render.window import State, Window, motion_of, posed
+from render.window import State, Window, motion_of, posed, subject_of
 from vlogger.body.landmarks import INNER_LIPS, LEFT_LIDS, RIGHT_LIDS
 from vlogger.body.parts import PARTS
 from vlogger.body.smplx import Body
 from vlogger.framing import Region, crop, region_of
 from vlogger.pixels import resample, to_uint8
 from vlogger.stages import ControlSequence, MotionToControls
-from vlogger.types import Controls, Portrait, Subject
+from vlogger.types import Controls, Subject
 
 SIZE = 256  # pixels of the square around the head in which the skin is compared
 SURE = 2.0  # a place told by skin counts so many times a landmark's
@@ -92,8 +92,7 @@ class ClipAligner:
     def subject(self, clip: Window, state: State, frame: int) -> Subject:
         """The speaker as one frame shows him or her."""
         motion, speaker = motion_of(clip, state, 1.0), clip.speaker
-        pose = (motion.rotations[frame], motion.expression[frame], motion.translation[frame])
-        return Subject(Portrait(self.frames[frame]), speaker.betas.float(), *pose, speaker.camera.float())
+        return subject_of(self.frames[frame], speaker.betas.float(), motion, frame, speaker.camera.float())
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from render.targets import LEFT_IRIS, LID_PAIRS, LIP_PAIRS, OVAL, RIGHT_IRIS, la
 from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from vlogger.body.skeleton import joint_index
 from vlogger.body.smplx import Body, personal, pose
-from vlogger.types import Motion, Subject
+from vlogger.types import Motion, Portrait, Subject
 
 NECK, HEAD, LEFT_EYE, RIGHT_EYE = (joint_index(name) for name in ("neck", "head", "left_eye", "right_eye"))
 SPINE = ("pelvis", "spine1", "spine2", "spine3")
@@ -285,6 +285,12 @@ def left_jacobian(vector: Tensor) -> Tensor:
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
     first, second = (1 - angle.cos()) / angle**2, (angle - angle.sin()) / angle**3
     return torch.eye(3, dtype=vector.dtype) + first * cross + second * cross @ cross
+
+
+def subject_of(image: Tensor, betas: Tensor, motion: Motion, frame: int, intrinsics: Tensor) -> Subject:
+    """The person as one picture (3, h, w uint8) shows him or her: the shape, and a frame of the tracked motion."""
+    pose = (motion.rotations[frame], motion.expression[frame], motion.translation[frame])
+    return Subject(Portrait(image), betas, *pose, intrinsics)
 
 
 def motion_of(clip: Window, state: State, fps: float) -> Motion:

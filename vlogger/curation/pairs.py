@@ -17,6 +17,7 @@ from tqdm import tqdm
 from render.align import ClipAligner
 from render.landmarks import detect
 from render.track import Track, fit_clip, shape_of
+from render.window import subject_of
 from vlogger.body.smplx import Body
 from vlogger.curation.cycle import Framing, sample, square_of
 from vlogger.curation.stills import pictures
@@ -25,7 +26,7 @@ from vlogger.framing import Region, crop
 from vlogger.io import load_portrait
 from vlogger.pools import PoolWriter
 from vlogger.stages import MotionToControls
-from vlogger.types import Portrait, Subject
+from vlogger.types import Subject
 
 STILLNESS = 0.01  # frames per second of a set of stills: nothing ties neighbouring pictures together
 
@@ -40,15 +41,7 @@ class Footage:
 
     def subject(self, frame: int) -> Subject:
         """The person as one picture shows it."""
-        motion = self.track.motion
-        return Subject(
-            Portrait(self.frames[frame]),
-            self.track.betas,
-            motion.rotations[frame],
-            motion.expression[frame],
-            motion.translation[frame],
-            self.track.intrinsics,
-        )
+        return subject_of(self.frames[frame], self.track.betas, self.track.motion, frame, self.track.intrinsics)
 
 
 def landmarks_of(frames: Tensor) -> np.ndarray:
