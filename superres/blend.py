@@ -79,16 +79,20 @@ def unsure(visible: Tensor, reach: int, factor: int, doubt: Tensor | None = None
     return F.avg_pool2d(F.pad(wide, (reach,) * 4, mode="replicate"), side, 1)
 
 
-def doubted(small: Tensor, warped: Tensor, visible: Tensor, tolerance: float, side: int = 5) -> Tensor:
-    """How much the small video contradicts the warped photo (t 1 h w): 0 where their colours, in the mean of side x
-    side small pixels, are no farther apart than `tolerance`, 1 where they are by twice as much.
+def doubted(small: Tensor, warped: Tensor, visible: Tensor, tolerance: float) -> Tensor:
+    """How much the small video contradicts the warped photo (t 1 h w): 0 where their colours are no farther apart than
+    `tolerance`, 1 where they are by twice as much.
 
-    small (t 3 h w), warped (t 3 H W) and visible (t 1 H W) in [0, 1]; what the photo does not show says nothing. The
-    painter changes only finer detail of what the photo shows (`video_diffusion.keep`); a video of other origin may show
-    the person in another place or light.
+    small (t 3 h w), warped (t 3 H W) and visible (t 1 H W) in [0, 1]. Compared are means of 5 x 5 small pixels, because
+    the painter changes finer detail of what the photo shows and nothing else (`video_diffusion.keep`), and over 15 x 15
+    of them, because the two sizes of a warp differ by specks. What the photo does not show says nothing.
     """
     factor = factor_of(small, warped)
     known = (shrink(visible, factor) == 1).to(small.dtype)
-    apart = known * (shrink(warped, factor) - small)
-    worst = F.avg_pool2d(apart, side, 1, side // 2, count_include_pad=False).abs().amax(1, keepdim=True)
-    return (worst / tolerance - 1).clamp(0, 1) * known
+    apart = mean_around(known * (shrink(warped, factor) - small), 5).abs().amax(1, keepdim=True)
+    return (mean_around(apart, 15) / tolerance - 1).clamp(0, 1) * known
+
+
+def mean_around(x: Tensor, side: int) -> Tensor:
+    """(n c h w) -> the mean of the side x side pixels around each, as far as there are any."""
+    return F.avg_pool2d(x, side, 1, side // 2, count_include_pad=False)

@@ -68,23 +68,28 @@ def test_the_surroundings_of_a_guess_are_unsure():
 def doubts_one_by_one(small, warped, visible, tolerance):
     """`doubted` as loops a child could check."""
     _, _, h, w = small.shape
-    factor, result = warped.shape[-1] // w, torch.zeros(1, 1, h, w)
-    for y in range(h):
-        for x in range(w):
-            apart, known = [], {}
-            for i, j in product(range(max(0, y - 2), min(h, y + 3)), range(max(0, x - 2), min(w, x + 3))):
-                square = (..., slice(factor * i, factor * (i + 1)), slice(factor * j, factor * (j + 1)))
-                known[i, j] = visible[square].min() == 1
-                apart.append(known[i, j] * (warped[square].mean((-1, -2))[0] - small[0, :, i, j]))
-            worst = torch.stack(apart).mean(0).abs().max()
-            result[0, 0, y, x] = known[y, x] * (worst / tolerance - 1).clamp(0, 1)
+    factor, places = warped.shape[-1] // w, list(product(range(h), range(w)))
+    known, apart = {}, {}
+    for y, x in places:
+        square = (..., slice(factor * y, factor * (y + 1)), slice(factor * x, factor * (x + 1)))
+        known[y, x] = visible[square].min() == 1
+        apart[y, x] = known[y, x] * (warped[square].mean((-1, -2))[0] - small[0, :, y, x])
+
+    def mean(values, y, x, reach):
+        near = [values[i, j] for i, j in places if abs(i - y) <= reach and abs(j - x) <= reach]
+        return torch.stack(near).mean(0)
+
+    worst = {(y, x): mean(apart, y, x, 2).abs().max() for y, x in places}
+    result = torch.zeros(1, 1, h, w)
+    for y, x in places:
+        result[0, 0, y, x] = known[y, x] * (mean(worst, y, x, 7) / tolerance - 1).clamp(0, 1)
     return result
 
 
 def test_doubt_is_what_loops_find():
-    warped, visible = pictures(0, 1, 3, 24, 24), torch.ones(1, 1, 24, 24)
+    warped, visible = pictures(0, 1, 3, 40, 40), torch.ones(1, 1, 40, 40)
     visible[..., 5:9, 3:14], visible[..., 15, 15] = 0.5, 0
-    small = (shrink(warped, 2) + 0.2 * (pictures(1, 1, 3, 12, 12) - 0.4)).clamp(0, 1)
+    small = (shrink(warped, 2) + 0.01 * torch.arange(20) * pictures(1, 1, 3, 20, 20)).clamp(0, 1)
     doubt = doubted(small, warped, visible, 0.03)
     assert torch.allclose(doubt, doubts_one_by_one(small, warped, visible, 0.03), atol=1e-4)
     assert 0 < doubt.mean() < 1
