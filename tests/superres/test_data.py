@@ -5,6 +5,7 @@ from superres.blend import SCALE, blend, shrink
 from superres.data import SharpenTask
 from superres.degrade import Degradation, compressed, displaced
 from superres.loss import SharpLoss, report
+from superres.stray import Straying
 from vlogger.errors import UserError
 from vlogger.pools import write_made_pool
 from vlogger.types import seeded
@@ -43,8 +44,9 @@ def test_batches_of_clips_have_frames(folder):
     assert task(folder, frames=2).batch(seeded(0)).clean.shape == (3, 2, 3, 32, 32)
 
 
-def test_blend_and_residual_make_the_truth_that_the_small_video_shows(folder):
-    batch = task(folder, degradation=NOTHING).batch(seeded(0))
+@pytest.mark.parametrize("straying", [None, Straying(spared=0)])
+def test_blend_and_residual_make_the_truth_that_the_small_video_shows(folder, straying):
+    batch = task(folder, degradation=NOTHING, straying=straying).batch(seeded(0))
     truth = blend(**batch.condition) + SCALE * batch.clean
     factor = 32 // batch.condition["small"].shape[-1]
     assert torch.allclose(shrink(truth, factor), batch.condition["small"], atol=1e-5)
@@ -106,3 +108,10 @@ def test_report_knows_bicubic_and_blend(folder):
     values = report(torch.zeros_like(batch.clean), batch)
     assert values["psnr_4x"] == values["psnr_4x_blend"] > values["psnr_4x_bicubic"]
     assert report(batch.clean, batch)["psnr_4x"] > 90
+
+
+def test_a_warp_that_strays_is_another_warp_of_the_same_truth(folder):
+    straight, astray = (task(folder, degradation=NOTHING, straying=s) for s in (None, Straying(spared=0)))
+    one, other = straight.batch(seeded(0)), astray.batch(seeded(0))
+    assert torch.equal(one.condition["small"], other.condition["small"])
+    assert not torch.equal(one.condition["warped"], other.condition["warped"])

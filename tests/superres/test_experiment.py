@@ -29,15 +29,15 @@ def composed(name: str, *settings: str):
     return compose(overrides=[f"+superres={name}", *settings]).superres
 
 
-def second_training(folder: Path) -> Sharpener:
-    """On clips, from the weights of the first."""
-    settings = [f"experiment.weights={folder}/run/weights", f"run={folder}/second", "experiment.module.task.frames=3"]
+def further_training(folder: Path, name: str, *settings: str) -> Sharpener:
+    """From the weights of the first."""
     tiny = [setting for setting in TINY if ".denoiser." not in setting]
+    own = [f"experiment={name}", f"experiment.weights={folder}/run/weights", f"data={folder}", f"run={folder}/{name}"]
     with initialize_config_module("conf", version_base="1.3"):
-        cfg = compose("train", ["experiment=superres_temporal", f"data={folder}", *settings, *tiny])
+        cfg = compose("train", [*own, *tiny, *settings])
     trainer = instantiate(cfg.trainer, _convert_="all")
     trainer.fit(instantiate(cfg.experiment.module, _convert_="all"))
-    return from_pretrained(folder / "second" / "weights")
+    return from_pretrained(folder / name / "weights")
 
 
 def test_the_experiment_takes_steps_and_the_stage_reads_its_weights(tmp_path):
@@ -50,7 +50,10 @@ def test_the_experiment_takes_steps_and_the_stage_reads_its_weights(tmp_path):
     assert trainer.global_step == 2
     assert {"val/loss", "val/psnr_2x", "val/psnr_4x_bicubic"} <= trainer.logged_metrics.keys()
     trained = from_pretrained(tmp_path / "run" / "weights")
-    second = second_training(tmp_path)
+    larger = further_training(tmp_path, "superres_more", "experiment.module.denoiser.depths=[1,2]")
+    assert larger.config["depths"] == [1, 2]
+    assert not torch.equal(larger.state_dict()["enter.weight"], trained.enter.weight)
+    second = further_training(tmp_path, "superres_temporal", "experiment.module.task.frames=3")
     assert second.temporal
     for name, value in trained.state_dict().items():  # the average of what stays the same is that, but for its rounding
         assert torch.allclose(value, second.state_dict()[name], atol=1e-6)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from superres.blend import SCALE, blend
-from superres.network import Sharpener, for_clips, from_pretrained
+from superres.network import Sharpener, for_clips, from_pretrained, grown
 from vlogger.errors import UserError
 
 TINY = {"widths": (16, 16), "depths": (1, 1), "embedding": 16}
@@ -77,3 +77,14 @@ def test_made_for_clips_it_is_the_same_network_and_only_time_learns(tmp_path):
     learning = {name for name, parameter in clips.named_parameters() if parameter.requires_grad}
     assert learning
     assert all(".temporal." in name for name in learning)
+
+
+def test_a_grown_network_makes_the_same_pictures_and_all_of_it_learns(tmp_path):
+    tiny().save_pretrained(tmp_path)
+    before, after, told = from_pretrained(tmp_path), grown(tmp_path, depths=(2, 3)), condition(1, 2, 16, 32)
+    noisy = torch.randn(1, 2, 3, 32, 32)
+    first, second = (made(noisy, torch.tensor([3]), told) for made in (before, after))
+    assert torch.allclose(first, second, atol=1e-5)
+    assert len(list(after.parameters())) > len(list(before.parameters()))
+    assert after.training
+    assert all(parameter.requires_grad for parameter in after.parameters())
