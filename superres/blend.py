@@ -35,6 +35,12 @@ def has_colour(visible: Tensor) -> Tensor:
     return (visible > 0.25).to(visible.dtype)
 
 
+def uncovered(colour: Tensor, known: Tensor) -> Tensor:
+    """Colours of a warp that was moved: `colour` (... 3 h w) was 0 in its holes, `known` (... 1 h w) is its mask, moved
+    with it; 0 where less than half is known."""
+    return torch.where(known > 0.5, colour / known.clamp(min=0.5), 0)
+
+
 def known_mean(warped: Tensor, visible: Tensor, small: Tensor) -> Tensor:
     """Low frequencies of the warp (b t 3 h w, small): the mean of the known pixels of each square.
 

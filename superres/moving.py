@@ -12,6 +12,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from superres.blend import uncovered
+
 
 @dataclass(frozen=True)
 class Wandering:
@@ -29,7 +31,7 @@ class Wandering:
         moved = {name: carried(x, grid, "bicubic").clamp(0, 1) for name, x in crops.items() if name != "warped"}
         colour = carried(crops["warped"] * crops["visible"], grid, "bicubic").clamp(0, 1)
         known = moved["visible"]
-        moved["warped"] = torch.where(known > 0.5, colour / known.clamp(min=0.5), 0).clamp(0, 1)
+        moved["warped"] = uncovered(colour, known).clamp(0, 1)
         return {**moved, "visible": (known > 0.5).to(known.dtype)}
 
     def grids(self, batch: int, frames: int, side: int, generator: Generator) -> Tensor:

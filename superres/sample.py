@@ -107,11 +107,10 @@ class DiffusionUpscale:
 
     def free(self, reach: int, frames: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
         """Where the network is heard (t 1 h w, from 0 to 1): near what the photo does not show, or shows otherwise."""
-        factor = warped.shape[-1] // frames.shape[-1]
-        if self.tolerance is None:
-            return unsure(visible, reach, factor)
-        doubt = doubted(frames.float() / 255, warped, visible, self.tolerance / 255)
-        return unsure(visible, reach, factor, doubt)
+        doubt = None
+        if self.tolerance is not None:
+            doubt = doubted(frames.float() / 255, warped, visible, self.tolerance / 255)
+        return unsure(visible, reach, warped.shape[-1] // frames.shape[-1], doubt)
 
     def picture(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
         """frames (t 3 h w uint8), the others (t c H W), a box of all of them -> the network's (t 3 H W)."""

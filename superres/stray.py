@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from superres.blend import uncovered
 from superres.degrade import displaced
 from vlogger.pixels import resize
 
@@ -37,7 +38,7 @@ class Straying:
         wrong = chance(self.other)
         photo, known = (torch.where(wrong, x.roll(1, 0), x) for x in (warped * visible, visible))
         photo, known = self.shifted(torch.cat([photo, known], dim=2), factor, generator).split([3, 1], dim=2)
-        colour = torch.where(known > 0.5, photo / known.clamp(min=0.5), 0) * self.gain(warped, generator)
+        colour = uncovered(photo, known) * self.gain(warped, generator)
         spared = chance(self.spared)
         return torch.where(spared, warped, colour.clamp(0, 1)), torch.where(spared, visible, (known > 0.5).float())
 
