@@ -34,7 +34,6 @@ from hydra.utils import instantiate
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from benchmarks.pool_clip import PoolClip
 from superres.blend import blend, enlarge, factor_of, has_colour, shrink, unsure
 from superres.data import AS_PAINTED, Place, SharpenTask, Source, read
 from superres.degrade import Degradation
@@ -43,6 +42,7 @@ from superres.sample import DiffusionUpscale
 from video_diffusion.regions import FACE, MOUTH
 from video_diffusion.sample import DiffusionPainter
 from vlogger.body.parts import PARTS
+from vlogger.curation.pool_clip import PoolClip
 from vlogger.errors import UserError
 from vlogger.evaluation.perceptual import load_mobilenet, mobilenet_distance
 from vlogger.pixels import to_uint8

@@ -23,7 +23,7 @@ DELICATE = tuple(PARTS.index(name) for name in ("lips", "eyes", "teeth", "tongue
 """Where painters err and people look."""
 
 Crop = Mapping[str, Tensor]
-"""target, warped (b t 3 H W) and visible, delicate (b t 1 H W), in [0, 1]."""
+"""target, warped (b t 3 H W) and visible, delicate (b t 1 H W), maybe painted (b t 3 h w), in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class SharpenTask:
     `folder` is a pool or holds pools; one of 512 pixels also teaches 256. `small`: the painter's size; `crop`: the side
     of a crop at the large size, a multiple of 8 small pixels. A share `held_out` of the persons is only validated on.
     `frames` of a clip; a pool of stills gives so many by `wander`, or single ones without. `straying`: how far the warp
-    may be from the truth, besides what it is in the pool.
+    may be from the truth, besides what it is in the pool. `painted`: chance that a sample is shown as the painter made
+    it, its warp where it is, if its pool has that (`vlogger.curation.painted`).
     """
 
     def __init__(
@@ -60,15 +61,17 @@ class SharpenTask:
         degradation: Degradation = AS_PAINTED,
         wander: Wandering | None = None,
         straying: Straying | None = None,
+        painted: float = 0.0,
     ):
         self.small, self.crop, self.batch_size, self.frames = small, crop, batch_size, frames
-        self.degradation, self.wander, self.straying = degradation, wander, straying
+        self.degradation, self.wander, self.straying, self.painted = degradation, wander, straying, painted
         found = {size: sources(folder, size, held_out) for size in sizes}
         self.sources = {size: of_size for size, of_size in found.items() if of_size}
         if not self.sources:
             raise UserError(
                 f"No pool in {folder} has pictures of {min(sizes)} pixels or more: make one with vlogger.curate."
             )
+        check_painted([source.pool for of_size in self.sources.values() for source in of_size], small, painted)
 
     def batch(self, generator: Generator) -> Batch:
         source = self.choose(generator)
@@ -89,7 +92,7 @@ class SharpenTask:
         """The crops; those of stills are set in motion, if clips are wanted."""
         crops = read(source, places)
         if self.wander is None or crops["target"].shape[1] == self.frames:
-            return crops
+            return crops | (painted_crops(source, places) if self.painted else {})
         return self.wander(crops, self.frames, generator)
 
     def choose(self, generator: Generator) -> Source:
@@ -118,8 +121,16 @@ class SharpenTask:
         if self.straying is not None:
             warped, visible = self.straying(warped, visible, factor, generator)
         condition = {"small": small, "warped": warped, "visible": visible}
-        weight = 1 + 2 * (1 - visible) + 3 * enlarge(delicate, factor, "linear")
+        if "painted" in crops:
+            condition = self.some_painted(condition, crops, generator)
+        weight = 1 + 2 * (1 - condition["visible"]) + 3 * enlarge(delicate, factor, "linear")
         return Batch((crops["target"] - blend(**condition)) / SCALE, condition, weight)
+
+    def some_painted(self, condition: Crop, crops: Crop, generator: Generator) -> dict[str, Tensor]:
+        """Some samples as the painter made them, with their own warp."""
+        chosen = torch.rand(len(crops["target"]), 1, 1, 1, 1, generator=generator) < self.painted
+        own = {"small": crops["painted"], "warped": crops["warped"], "visible": crops["visible"]}
+        return {name: torch.where(chosen, own[name], value) for name, value in condition.items()}
 
 
 @dataclass(frozen=True)
@@ -159,6 +170,30 @@ def read(source: Source, places: list[Place]) -> dict[str, Tensor]:
     return {"target": target, "warped": known / visible.clamp(min=1e-3), "visible": visible, "delicate": delicate}
 
 
+def painted_crops(source: Source, places: list[Place]) -> dict[str, Tensor]:
+    """What the painter made of the crops, "painted" (b t 3 h w) in [0, 1], if the pool has it."""
+    made = source.pool.painted
+    if made is None:
+        return {}
+    factor = source.size // made.shape[-1]
+
+    def cut(place: Place) -> Tensor:
+        rows, columns = (slice(a // factor, (a + place.side) // factor) for a in (place.top, place.left))
+        return torch.from_numpy(made[place.index, place.start : place.start + place.frames, :, rows, columns].copy())
+
+    return {"painted": torch.stack([cut(place) for place in places]).float() / 255}
+
+
+def check_painted(pools: list[Pool], small: int, share: float) -> None:
+    """Pictures of the painter are wanted (`share` above 0): one of the pools has them, and they have the small size."""
+    made = [pool.painted.shape[-1] for pool in pools if pool.painted is not None]
+    if share and (not made or set(made) != {small}):
+        raise UserError(
+            f"No pool has pictures of the painter of {small} pixels: python -m vlogger.curate dataset=painted data=POOL"
+            f" dataset.size={small}, or leave them out (experiment.module.task.painted=0)."
+        )
+
+
 def likely_pixel(parts: np.ndarray, generator: Generator) -> tuple[int, int]:
     """A pixel (row, column) of parts (h w): the body 4 times, its delicate parts 30 times as likely as the rest."""
     coarse = torch.from_numpy(np.array(parts[4::8, 4::8]))
@@ -188,7 +223,7 @@ def jittered(crops: Crop, generator: Generator, most: float = 0.15) -> dict[str,
         y = gain * x.clamp(1e-4, 1) ** gamma
         return (y.mean(2, keepdim=True) * (1 - saturation) + saturation * y).clamp(0, 1)
 
-    return {**crops, "target": coloured(crops["target"]), "warped": coloured(crops["warped"])}
+    return {name: coloured(x) if x.shape[2] == 3 else x for name, x in crops.items()}
 
 
 def pick(choices, generator: Generator):

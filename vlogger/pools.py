@@ -26,12 +26,14 @@ FIELDS = {
     "photo_surface": np.int8,  # n 3 h w
     "photo_parts": np.uint8,  # n h w
 }
+PAINTED = "painted"
+"""n t 3 s s uint8, if there: the painter's pictures of the samples, `s` its size (`vlogger.curation.painted`)."""
 NO_BODY = 255
 _FLUSH_EVERY = 32  # samples
 
 
 class Pool:
-    """A pool that was written: one memory map for each of `FIELDS`, as an attribute of that name."""
+    """A pool that was written: one memory map for each of `FIELDS`, and `PAINTED` if it is there, as attributes."""
 
     target: NDArray
     warped: NDArray
@@ -41,6 +43,7 @@ class Pool:
     photo: NDArray
     photo_surface: NDArray
     photo_parts: NDArray
+    painted: NDArray | None = None
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
@@ -50,6 +53,8 @@ class Pool:
             raise UserError(f"{self.folder} is not a pool: {missing[0]} is missing; write one with vlogger.curate.")
         for name in FIELDS:
             setattr(self, name, np.load(self.folder / f"{name}.npy", mmap_mode="r"))
+        if (extra := self.folder / f"{PAINTED}.npy").exists():
+            self.painted = np.load(extra, mmap_mode="r")
         self.meta = json.loads((self.folder / "meta.json").read_text())
 
     def __len__(self) -> int:
