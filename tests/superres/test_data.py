@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -52,6 +53,45 @@ def test_blend_and_residual_make_the_truth_that_the_small_video_shows(folder, st
     assert torch.allclose(shrink(truth, factor), batch.condition["small"], atol=1e-5)
     assert truth.min() > -1e-5
     assert truth.max() < 1 + 1e-5
+
+
+@pytest.fixture
+def painted_folder(tmp_path):
+    """A pool whose painter painted the truth, two grey levels too dark; and one without pictures of a painter."""
+    write_made_pool(tmp_path / "bare", n=6, t=1, size=128, generator=seeded(4))
+    pool = write_made_pool(tmp_path / "painted", n=6, t=1, size=128, generator=seeded(5))
+    small = shrink(torch.from_numpy(pool.target.copy()).float(), 4).round().sub(2).clamp(0, 255)
+    np.save(tmp_path / "painted" / "painted.npy", small.numpy().astype(np.uint8))
+    return tmp_path
+
+
+def test_painted_samples_are_shown_as_they_were_painted_with_their_own_warp(painted_folder):
+    teaching = task(painted_folder / "painted", straying=Straying(spared=0), painted=1.0)
+    for crops in (teaching.validation()[0], teaching.validation()[-1]):
+        truth = blend(**crops.condition) + SCALE * crops.clean
+        factor = truth.shape[-1] // crops.condition["small"].shape[-1]
+        far = crops.condition["small"] - shrink(truth, factor)
+        assert torch.allclose(far, torch.full_like(far, -2 / 255), atol=0.6 / 255)
+    plain = task(painted_folder / "painted", straying=None).validation()[0]
+    assert torch.equal(teaching.validation()[0].condition["warped"], plain.condition["warped"])
+
+
+def test_some_samples_are_painted_and_pools_without_are_taught_as_before(painted_folder):
+    batch = task(painted_folder / "painted", degradation=NOTHING, painted=0.5, batch_size=16).batch(seeded(0))
+    truth = blend(**batch.condition) + SCALE * batch.clean
+    far = batch.condition["small"] - shrink(truth, truth.shape[-1] // batch.condition["small"].shape[-1])
+    true = far.abs().flatten(1).amax(1) < 1e-5
+    assert 0 < true.sum() < 16
+    both = task(painted_folder, painted=0.5)
+    assert {len(of_size) for of_size in both.sources.values()} == {2}
+    assert all(torch.isfinite(both.batch(seeded(i)).clean).all() for i in range(4))
+
+
+def test_pictures_of_the_painter_that_are_not_there_or_of_another_size_are_refused(painted_folder):
+    with pytest.raises(UserError, match="dataset=painted"):
+        task(painted_folder / "bare", painted=0.5)
+    with pytest.raises(UserError, match="16 pixels"):
+        task(painted_folder / "painted", small=16, sizes=(64,), painted=0.5)
 
 
 def test_same_chance_same_batch_and_validation_never_changes(folder):

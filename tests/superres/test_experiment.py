@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import numpy as np
 import torch
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 
+from superres.blend import shrink
 from superres.network import Sharpener, from_pretrained
 from superres.sample import Bicubic, DiffusionUpscale
 from vlogger.pools import write_made_pool
@@ -41,7 +43,7 @@ def further_training(folder: Path, name: str, *settings: str) -> Sharpener:
 
 
 def test_the_experiment_takes_steps_and_the_stage_reads_its_weights(tmp_path):
-    write_made_pool(tmp_path / "pool", n=4, t=1, size=64, generator=seeded(0))
+    pool = write_made_pool(tmp_path / "pool", n=4, t=1, size=64, generator=seeded(0))
     with initialize_config_module("conf", version_base="1.3"):
         cfg = compose("train", ["experiment=superres", f"data={tmp_path}", f"run={tmp_path / 'run'}", *TINY])
     module = instantiate(cfg.experiment.module, _convert_="all")
@@ -53,6 +55,10 @@ def test_the_experiment_takes_steps_and_the_stage_reads_its_weights(tmp_path):
     larger = further_training(tmp_path, "superres_more", "experiment.module.denoiser.depths=[1,2]")
     assert larger.config["depths"] == [1, 2]
     assert not torch.equal(larger.state_dict()["enter.weight"], trained.enter.weight)
+    small = shrink(torch.from_numpy(pool.target.copy()).float(), 4).round()
+    np.save(pool.folder / "painted.npy", small.numpy().astype(np.uint8))
+    painted = further_training(tmp_path, "superres_painted", "experiment.module.denoiser.depths=[1,2]")
+    assert painted.config["depths"] == [1, 2]
     second = further_training(tmp_path, "superres_temporal", "experiment.module.task.frames=3")
     assert second.temporal
     for name, value in trained.state_dict().items():  # the average of what stays the same is that, but for its rounding
