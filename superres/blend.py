@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from superres.degrade import blurred
 from vlogger.pixels import resize
 
 SCALE = 0.1
@@ -97,6 +98,18 @@ def doubted(small: Tensor, warped: Tensor, visible: Tensor, tolerance: float) ->
     known = (shrink(visible, factor) == 1).to(small.dtype)
     apart = mean_around(known * (shrink(warped, factor) - small), 5).abs().amax(1, keepdim=True)
     return (mean_around(apart, 15) / tolerance - 1).clamp(0, 1) * known
+
+
+def calmed(small: Tensor, warped: Tensor, coloured: Tensor, guessed: Tensor) -> Tensor:
+    """The small video (b t 3 h w) with the finest detail of the warp where that is a guess.
+
+    warped (b t 3 H W), coloured and guessed (b t 1 H W, 0 or 1; `has_colour`, and there no colour of the photo's own).
+    Teeth are narrower than a pixel of the small drawing, which shows some and misses others; painters pass that on
+    as specks. The large drawing shows each, and its mean is free of them. All that 5 taps let through is the painter's.
+    """
+    factor = factor_of(small, warped)
+    drawn, whole = shrink(warped, factor), shrink(coloured, factor) > 0.99
+    return torch.where(whole & (shrink(guessed, factor) > 0.5), (drawn + blurred(small - drawn)).clamp(0, 1), small)
 
 
 def mean_around(x: Tensor, side: int) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from superres.blend import SCALE, blend, enlarge, has_colour, shrink
+from superres.blend import SCALE, blend, calmed, enlarge, has_colour, shrink
 from superres.degrade import Degradation
 from superres.moving import Wandering
 from superres.stray import Straying
@@ -23,7 +23,7 @@ DELICATE = tuple(PARTS.index(name) for name in ("lips", "eyes", "teeth", "tongue
 """Where painters err and people look."""
 
 Crop = Mapping[str, Tensor]
-"""target, warped (b t 3 H W) and visible, delicate (b t 1 H W), maybe painted (b t 3 h w), in [0, 1]."""
+"""target, warped (b t 3 H W), visible, guessed, delicate (b t 1 H W), maybe painted (b t 3 h w), in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class SharpenTask:
     of a crop at the large size, a multiple of 8 small pixels. A share `held_out` of the persons is only validated on.
     `frames` of a clip; a pool of stills gives so many by `wander`, or single ones without. `straying`: how far the warp
     may be from the truth, besides what it is in the pool. `painted`: chance that a sample is shown as the painter made
-    it, its warp where it is, if its pool has that (`vlogger.curation.painted`).
+    it, its warp where it is, if its pool has that (`vlogger.curation.painted`); `calm`: and `superres.blend.calmed`.
     """
 
     def __init__(
@@ -62,9 +62,11 @@ class SharpenTask:
         wander: Wandering | None = None,
         straying: Straying | None = None,
         painted: float = 0.0,
+        calm: bool = False,
     ):
         self.small, self.crop, self.batch_size, self.frames = small, crop, batch_size, frames
-        self.degradation, self.wander, self.straying, self.painted = degradation, wander, straying, painted
+        self.degradation, self.wander, self.straying = degradation, wander, straying
+        self.painted, self.calm = painted, calm
         found = {size: sources(folder, size, held_out) for size in sizes}
         self.sources = {size: of_size for size, of_size in found.items() if of_size}
         if not self.sources:
@@ -130,6 +132,8 @@ class SharpenTask:
         """Some samples as the painter made them, with their own warp."""
         chosen = torch.rand(len(crops["target"]), 1, 1, 1, 1, generator=generator) < self.painted
         own = {"small": crops["painted"], "warped": crops["warped"], "visible": crops["visible"]}
+        if self.calm:
+            own["small"] = calmed(own["small"], own["warped"], own["visible"], crops["guessed"])
         return {name: torch.where(chosen, own[name], value) for name, value in condition.items()}
 
 
@@ -163,11 +167,15 @@ def read(source: Source, places: list[Place]) -> dict[str, Tensor]:
     target, warped, visible = (
         torch.stack([cut(name, place) for place in places]).float() / 255 for name in ("target", "warped", "visible")
     )
+    guessed = has_colour(visible) * (visible < 0.75)
     visible = has_colour(visible)
     parts = torch.stack([cut("parts", place) for place in places]).unsqueeze(2)
     delicate = torch.isin(parts, torch.tensor(DELICATE, dtype=torch.uint8)).float()
-    target, known, visible, delicate = (shrink(x, source.shrink) for x in (target, warped * visible, visible, delicate))
-    return {"target": target, "warped": known / visible.clamp(min=1e-3), "visible": visible, "delicate": delicate}
+    target, known, visible, guessed, delicate = (
+        shrink(x, source.shrink) for x in (target, warped * visible, visible, guessed, delicate)
+    )
+    masks = {"visible": visible, "guessed": guessed, "delicate": delicate}
+    return {"target": target, "warped": known / visible.clamp(min=1e-3), **masks}
 
 
 def painted_crops(source: Source, places: list[Place]) -> dict[str, Tensor]:

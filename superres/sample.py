@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from superres.blend import SCALE, doubted, enlarge, has_colour, unsure
+from superres.blend import SCALE, calmed, doubted, enlarge, has_colour, unsure
 from superres.boxes import boxes_around
 from superres.groups import in_groups
 from superres.network import Sharpener
@@ -31,7 +31,8 @@ class DiffusionUpscale:
     away the picture is the warped photo (None: nowhere), as far as the small video shows the same: `tolerance` grey
     levels apart in the mean of a few pixels (None: however far). `detail`: how much of what this adds to bicubic
     enlargement is shown; 1 is as sharp as the photo, 0.3 nearest to the truth by squared error where photo and truth
-    are far apart (docs/paint.md). `start`, `painted`: see `going_on`.
+    are far apart (docs/paint.md). `calm`: `superres.blend.calmed`, if the painter
+    was shown guesses drawn small. `start`, `painted`: see `going_on`.
     """
 
     reads_maps: ClassVar[bool] = False
@@ -44,6 +45,7 @@ class DiffusionUpscale:
     reach: int | None = None
     tolerance: float | None = None
     detail: float = 1.0
+    calm: bool = False
     group: int = 8
     context: int = 2
     start: int = 0
@@ -93,6 +95,10 @@ class DiffusionUpscale:
 
     def composed(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
         """The same in full detail: the warped photo, and what the network makes of everything else."""
+        if self.calm:
+            coloured = has_colour(visible)
+            told = (frames.float() / 255, warped, coloured, coloured * (visible < 1))
+            frames = to_uint8(255 * calmed(*(values[None] for values in told))[0])
         if self.reach is None:
             return to_uint8(255 * self.picture(frames, warped, visible, noise))
         cell, factor = self.network.grain, warped.shape[-1] // frames.shape[-1]
