@@ -108,8 +108,9 @@ def calmed(small: Tensor, warped: Tensor, coloured: Tensor, guessed: Tensor) -> 
     as specks. The large drawing shows each, and its mean is free of them. All that 5 taps let through is the painter's.
     """
     factor = factor_of(small, warped)
-    drawn, whole = shrink(warped, factor), shrink(coloured, factor) > 0.99
-    return torch.where(whole & (shrink(guessed, factor) > 0.5), (drawn + blurred(small - drawn)).clamp(0, 1), small)
+    drawn, whole = shrink(warped, factor), (shrink(coloured, factor) > 0.99).to(small.dtype)
+    smooth = blurred(whole * (small - drawn)) / blurred(whole).clamp(min=1e-3)
+    return small.lerp((drawn + smooth).clamp(0, 1), whole * (shrink(guessed, factor) > 0.5))
 
 
 def mean_around(x: Tensor, side: int) -> Tensor:

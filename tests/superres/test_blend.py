@@ -2,7 +2,7 @@ from itertools import product
 
 import torch
 
-from superres.blend import blend, doubted, enlarge, known_mean, shrink, unsure
+from superres.blend import blend, calmed, doubted, enlarge, known_mean, shrink, unsure
 
 
 def pictures(seed: int, *shape: int) -> torch.Tensor:
@@ -112,3 +112,29 @@ def test_the_surroundings_of_a_doubt_are_unsure():
     assert torch.isclose(free[20, 20], torch.tensor(0.6))
     assert 0 < free[14, 20] < 0.6
     assert free[20, 28] == 0
+
+
+def guessed_pictures(factor: int = 4) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """warped (1 1 3 64 64), coloured everywhere, a guess in a square of 32 pixels."""
+    guessed = torch.zeros(1, 1, 1, 16 * factor, 16 * factor)
+    guessed[..., 4 * factor : 12 * factor, 4 * factor : 12 * factor] = 1
+    return pictures(0, 1, 1, 3, 16 * factor, 16 * factor), torch.ones_like(guessed), guessed
+
+
+def test_specks_of_a_guess_are_calmed_and_its_colour_is_the_painters():
+    warped, coloured, guessed = guessed_pictures()
+    rows, columns = torch.meshgrid(torch.arange(16), torch.arange(16), indexing="ij")
+    specks = 0.2 * (1 - 2.0 * ((rows + columns) % 2))
+    drawn = 0.3 + 0.4 * shrink(warped, 4)
+    warped = 0.3 + 0.4 * warped
+    small = calmed(drawn + 0.05 + specks, warped, coloured, guessed)
+    inside = shrink(guessed, 4)[0, 0, 0] == 1
+    assert torch.allclose(small[..., inside], (drawn + 0.05)[..., inside], atol=1e-5)
+    assert torch.equal(small[..., ~inside], (drawn + 0.05 + specks)[..., ~inside])
+
+
+def test_nothing_is_calmed_where_the_photo_or_nobody_knows():
+    warped, coloured, guessed = guessed_pictures()
+    small = pictures(1, 1, 1, 3, 16, 16)
+    assert torch.equal(calmed(small, warped, coloured, 0 * guessed), small)
+    assert torch.equal(calmed(small, warped, 0 * coloured, guessed), small)

@@ -76,6 +76,17 @@ def test_painted_samples_are_shown_as_they_were_painted_with_their_own_warp(pain
     assert torch.equal(teaching.validation()[0].condition["warped"], plain.condition["warped"])
 
 
+def test_a_calm_training_sees_what_a_calm_stage_shows(painted_folder):
+    """Guesses that are the truth: the small picture keeps its colour and is not changed otherwise, but for rounding."""
+    folder = painted_folder / "painted"
+    visible = np.load(folder / "visible.npy")
+    np.save(folder / "visible.npy", np.where(visible == 255, 128, visible))
+    np.save(folder / "warped.npy", np.load(folder / "target.npy"))
+    bare, calm = (task(folder, painted=1.0, calm=calm).validation()[0].condition["small"] for calm in (False, True))
+    assert not torch.equal(bare, calm)
+    assert torch.allclose(bare, calm, atol=2 / 255)
+
+
 def test_some_samples_are_painted_and_pools_without_are_taught_as_before(painted_folder):
     batch = task(painted_folder / "painted", degradation=NOTHING, painted=0.5, batch_size=16).batch(seeded(0))
     truth = blend(**batch.condition) + SCALE * batch.clean

@@ -194,6 +194,19 @@ def test_where_the_small_video_shows_something_else_the_network_is_heard():
     assert torch.equal(of_frames(stage(reach=3), other, drawn), warped)
 
 
+def test_a_calm_stage_differs_in_guesses_only():
+    drawn, frames = shown(Still(1, 256)[:], (128, 128, 20)), clips(1, side=128)[0].frames
+    bare, calm = (of_frames(stage(reach=3, calm=calm), frames, drawn) for calm in (False, True))
+    assert torch.equal(bare, calm)  # holes are no guesses
+    mouth = replace(drawn, visible=drawn.visible.clamp(min=0.5))
+    bare, calm = (of_frames(stage(reach=3, calm=calm), frames, mouth) for calm in (False, True))
+    changed = (bare != calm).any(1)[0]
+    assert changed[118:138, 118:138].float().mean() > 0.5
+    far = torch.ones(256, 256, dtype=torch.bool)
+    far[70:186, 70:186] = False
+    assert not changed[far].any()
+
+
 @pytest.mark.parametrize("tolerance", [0, -1, "any"])
 def test_a_tolerance_is_grey_levels(tolerance):
     with pytest.raises(UserError, match="grey levels"):

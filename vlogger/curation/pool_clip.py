@@ -12,7 +12,8 @@ from vlogger.types import Controls
 class PoolClip:
     """The controls of sample `index` at `size` pixels (a `vlogger.stages.ControlSequence`), and its `truth` (t 3 h w).
 
-    Where they are shrunk, a pixel is known, guessed or neither as most of its pixels are; maps are of one of them.
+    Where they are shrunk, a pixel is known, guessed or neither as most of its pixels are; maps and guesses are those of
+    one of them, because a small drawing sees but one point of each pixel.
     """
 
     def __init__(self, pool: Pool, index: int, size: int, fps: float = 25.0):
@@ -31,6 +32,8 @@ class PoolClip:
         share = shrink(coloured, factor)
         warped = shrink(read("warped").float() / 255 * coloured, factor) / share.clamp(min=1e-3)
         told = 0.5 * (shrink((visible == 255).float(), factor) > 0.5) + 0.5 * (share > 0.5)
+        one = coloured[..., every, every] * (told == 0.5)
+        warped = warped.lerp(read("warped")[..., every, every] / 255, one)
         surface, parts = (read(name)[..., every, every] for name in ("surface", "parts"))
         own = [read(name)[..., every, every] for name in ("photo_surface", "photo_parts")]
         self.all = Controls(surface / 127, one_hot(parts), warped * (told > 0), told, torch.ones_like(told), fps)
