@@ -10,8 +10,9 @@ person truly was, the warp and what is painted err alike, which the shrunken tru
 
 Rows: bicubic and SPAN enlarge the small video alone; "warp" is the warped photo, bicubic in its holes; "blend" is what
 the network starts from; "everywhere" is the network's picture (superres.reach=null); "ours" is the stage as it is
-shipped, the network only where the photo does not show what is there, and with less detail (superres.detail) or also
-where the small video shows something else (superres.tolerance). Columns, means over pictures: PSNR in dB (of the mean
+shipped, the network only where the photo does not show what is there or the small video shows something else; and with
+less detail (superres.detail), without heeding that (superres.tolerance), with mouths as they are painted
+(superres.calm). Columns, means over pictures: PSNR in dB (of the mean
 squared error) and SSIM of the whole, the face (head, lips, eyes, teeth, tongue), the mouth (lips, teeth, tongue);
 "unsure" is where ours is not the warp itself. With --perceptual the MobileNet distance
 (`vlogger.evaluation.perceptual`; better: down) of the box around the face. Times are CPU seconds of one thread a frame.
@@ -119,7 +120,8 @@ def ways_of(stage: DiffusionUpscale, span: Path | None) -> dict[str, Way]:
         "everywhere": sharpened(replace(stage, reach=None)),
         "ours": sharpened(stage),
         "ours, detail 0.3": sharpened(replace(stage, detail=0.3)),
-        "ours, tolerance 3": sharpened(replace(stage, tolerance=3.0)),
+        "ours, no tolerance": sharpened(replace(stage, tolerance=None)),
+        "ours, not calm": sharpened(replace(stage, calm=False)),
     }
 
 

@@ -19,6 +19,8 @@ from vlogger.pixels import to_uint8
 from vlogger.stages import ControlSequence
 from vlogger.types import Video
 
+NEAR = 6  # small pixels: how far from a doubt guesses are doubted too
+
 
 @dataclass(frozen=True)
 class DiffusionUpscale:
@@ -95,14 +97,13 @@ class DiffusionUpscale:
 
     def composed(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
         """The same in full detail: the warped photo, and what the network makes of everything else."""
+        doubt = self.doubt(frames, warped, visible)
         if self.calm:
-            coloured = has_colour(visible)
-            told = (frames.float() / 255, warped, coloured, coloured * (visible < 1))
-            frames = to_uint8(255 * calmed(*(values[None] for values in told))[0])
+            frames = calm_frames(frames, warped, visible, doubt)
         if self.reach is None:
             return to_uint8(255 * self.picture(frames, warped, visible, noise))
         cell, factor = self.network.grain, warped.shape[-1] // frames.shape[-1]
-        free, result = self.free(self.reach, frames, warped, visible), to_uint8(255 * warped)
+        free, result = unsure(visible, self.reach, factor, doubt), to_uint8(255 * warped)
         wanted = F.max_pool2d(free.amax(0), cell // factor)[0] > 0
         for box in boxes_around(wanted):
             small, mask = (box.cut(values, cell // factor) for values in (frames, free))
@@ -111,12 +112,11 @@ class DiffusionUpscale:
             box.cut(result, cell).copy_(to_uint8(255 * (photo + change)))
         return result
 
-    def free(self, reach: int, frames: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
-        """Where the network is heard (t 1 h w, from 0 to 1): near what the photo does not show, or shows otherwise."""
-        doubt = None
-        if self.tolerance is not None:
-            doubt = doubted(frames.float() / 255, warped, visible, self.tolerance / 255)
-        return unsure(visible, reach, warped.shape[-1] // frames.shape[-1], doubt)
+    def doubt(self, frames: Tensor, warped: Tensor, visible: Tensor) -> Tensor | None:
+        """Where the small video is farther than `tolerance` from the photo (t 1 h w, from 0 to 1)."""
+        if self.tolerance is None:
+            return None
+        return doubted(frames.float() / 255, warped, visible, self.tolerance / 255)
 
     def picture(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
         """frames (t 3 h w uint8), the others (t c H W), a box of all of them -> the network's (t 3 H W)."""
@@ -128,6 +128,15 @@ class DiffusionUpscale:
     def denoise(self, noisy: Tensor, timestep: Tensor, condition: Condition) -> Tensor:
         with autocast(self.precision):
             return self.network(noisy, timestep, condition).float()
+
+
+def calm_frames(frames: Tensor, warped: Tensor, visible: Tensor, doubt: Tensor | None) -> Tensor:
+    """frames (t 3 h w uint8), `calmed` except within `NEAR` pixels of a doubt (t 1 h w): then a guess is no better."""
+    small, coloured = frames.float() / 255, has_colour(visible)
+    calm = calmed(*(x[None] for x in (small, warped, coloured, coloured * (visible < 1))))[0]
+    if doubt is not None:
+        calm = calm.lerp(small, F.max_pool2d(doubt, 2 * NEAR + 1, 1, NEAR))
+    return to_uint8(255 * calm)
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,20 @@ def test_a_calm_stage_differs_in_guesses_only():
     assert not changed[far].any()
 
 
+def test_beside_a_doubt_guesses_are_not_calmed():
+    drawn = shown(Still(1, 256)[:], (128, 128, 10))
+    drawn = replace(drawn, visible=drawn.visible.clamp(min=0.5))
+    frames = to_uint8(255 * shrink(drawn.warped, 2))
+    other = frames.clone()
+    other[..., 50:78, 50:78] = 255 - other[..., 50:78, 50:78] // 2
+    bare, calm = (of_frames(stage(reach=3, tolerance=3.0, calm=calm), other, drawn) for calm in (False, True))
+    assert torch.equal(bare, calm)
+    agreed = frames.clone()
+    agreed[..., 62:66, 62:66] = 255 - agreed[..., 62:66, 62:66]  # specks in the guess alone
+    bare, calm = (of_frames(stage(reach=3, tolerance=3.0, calm=calm), agreed, drawn) for calm in (False, True))
+    assert not torch.equal(bare, calm)
+
+
 @pytest.mark.parametrize("tolerance", [0, -1, "any"])
 def test_a_tolerance_is_grey_levels(tolerance):
     with pytest.raises(UserError, match="grey levels"):
