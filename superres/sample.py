@@ -33,8 +33,8 @@ class DiffusionUpscale:
     away the picture is the warped photo (None: nowhere), as far as the small video shows the same: `tolerance` grey
     levels apart in the mean of a few pixels (None: however far). `detail`: how much of what this adds to bicubic
     enlargement is shown; 1 is as sharp as the photo, 0.3 nearest to the truth by squared error where photo and truth
-    are far apart (docs/paint.md). `calm`: `superres.blend.calmed`, if the painter
-    was shown guesses drawn small. `start`, `painted`: see `going_on`.
+    are far apart (docs/paint.md). `calm`: with `superres.blend.calmed`, for a painter that was shown small drawings.
+    `start`, `painted`: see `going_on`.
     """
 
     reads_maps: ClassVar[bool] = False

@@ -94,6 +94,7 @@ class PoolWriter:
     def __init__(self, folder: str | Path, meta: Mapping[str, Any]):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"{PAINTED}.npy").unlink(missing_ok=True)  # of samples that were here before
         self.meta, self.people = dict(meta), []
         self.files = {name: open(self.folder / f"{name}.npy", "wb") for name in FIELDS}  # noqa: SIM115
         self.shapes: dict[str, tuple[int, ...]] = {}

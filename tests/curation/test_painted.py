@@ -40,6 +40,11 @@ def test_a_pool_keeps_what_the_painter_made_of_each_sample(pool):
     assert far[known].mean() < 0.05
 
 
+def test_a_pool_written_anew_forgets_what_was_painted_of_the_old_one(pool):
+    PaintedPool(str(pool.folder), painter(), size=16, seed=0)()
+    assert write_made_pool(pool.folder, n=4, t=2, size=32, generator=seeded(1)).painted is None
+
+
 def test_a_pool_seen_smaller_is_its_pictures_shrunk(pool):
     clip, truth = PoolClip(pool, 2, 16), torch.from_numpy(pool.target[2].copy()) / 255
     assert torch.allclose(clip.truth, shrink(truth, 2))
