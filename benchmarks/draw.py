@@ -18,7 +18,7 @@ import torch
 
 from render.controls import MeshControls
 from vlogger.body.smplx import load_body
-from vlogger.framing import crop, region_of
+from vlogger.framing import FINEST, crop, region_of
 from vlogger.io_values import load_motion, load_subject
 from vlogger.pipeline import SMALL
 from vlogger.stages import ControlSequence
@@ -49,7 +49,7 @@ def main() -> None:
     frames = min(arguments.frames, len(motion))
     print(f"{'':6}{'all':>8}" + "".join(f"{name:>8}" for name in (*PARTS, "rest")) + "   ms a frame")
     for size in (128, 256, 512):
-        square = crop(subject, region_of(subject, body), size)
+        square = crop(subject, region_of(subject, body), FINEST)
         sequence = MeshControls(body)(motion[:frames], square, size=size)
         print(f"{size:<6}" + row(sequence), flush=True)
         if size > SMALL:

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from video_diffusion.sample import DiffusionPainter
 from vlogger.body.parts import PARTS
 from vlogger.build import build
-from vlogger.framing import crop, region_of
+from vlogger.framing import FINEST, crop, region_of
 from vlogger.generate import picture
 from vlogger.io import load_portrait
 from vlogger.io_audio import load_audio
@@ -72,7 +72,7 @@ def lasting(speech: Audio, seconds: float) -> Audio:
 
 def small_controls(vlogger: Vlogger, subject: Subject, motion: Motion) -> ControlSequence:
     """What the painter is told."""
-    return vlogger.render(motion, crop(subject, region_of(subject, vlogger.body), SMALL), size=SMALL)
+    return vlogger.render(motion, crop(subject, region_of(subject, vlogger.body), FINEST), size=SMALL)
 
 
 def face_box(controls: ControlSequence) -> tuple[slice, slice]:

@@ -33,7 +33,7 @@ from vlogger.body.smplx import Body, load_body
 from vlogger.curation.stills import pictures
 from vlogger.diffusion.batch import Batch
 from vlogger.errors import UserError
-from vlogger.framing import crop, region_of
+from vlogger.framing import crop, detail, region_of
 from vlogger.io import load_portrait
 from vlogger.io_values import load_subject, save_subject
 from vlogger.pixels import resample, resize
@@ -184,7 +184,7 @@ def carried(
 ) -> tuple[Batch, dict[str, Tensor]]:
     """The subject's photo carried to the target, and the target itself."""
     region = region_of(subject, body, scale=1.6)
-    sequence = draw(motion_to(subject, target, body), crop(subject, region, 2 * size), size=size)
+    sequence = draw(motion_to(subject, target, body), crop(subject, region, detail(size)), size=size)
     controls, truth = sequence[:], crop(replace(subject, portrait=Portrait(target.image)), region, size).portrait
     warps = {"warp": controls.visible > 0, "without guesses": controls.visible == 1}
     ways = {name: filled(controls.warped * 2 - 1, known.float())[None] for name, known in warps.items()}

@@ -35,7 +35,7 @@ from hydra.utils import instantiate
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from superres.blend import blend, enlarge, factor_of, has_colour, shrink, unsure
+from superres.blend import blend, enlarge, factor_of, has_colour, unsure
 from superres.data import AS_PAINTED, Place, SharpenTask, Source, read
 from superres.degrade import Degradation
 from superres.loss import decibels
@@ -46,7 +46,7 @@ from vlogger.body.parts import PARTS
 from vlogger.curation.pool_clip import PoolClip
 from vlogger.errors import UserError
 from vlogger.evaluation.perceptual import load_mobilenet, mobilenet_distance
-from vlogger.pixels import to_uint8
+from vlogger.pixels import shrink, to_uint8
 from vlogger.types import Controls, seeded
 
 SPARED = Degradation(spared=1.0)

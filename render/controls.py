@@ -1,5 +1,11 @@
-"""Draw: the motion of a body becomes the painter's controls, a window of frames at a time (VLOGGER 3.2)."""
+"""Draw: the motion of a body becomes the painter's controls, a window of frames at a time (VLOGGER 3.2).
 
+Controls smaller than the portrait are means of a drawing that is not: at 128 pixels teeth, lids and locks are narrower
+than a pixel, and a drawing that sees one point of each shows some and misses others.
+"""
+
+import weakref
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 
@@ -17,15 +23,17 @@ from render.maps import fill_parts, fill_surface
 from render.mouth import upper_teeth
 from render.posing import points_of, puppet_of
 from render.rasterize import Fragments, rasterize
+from render.shrink import shrunk
 from render.warp import FINE, SLIP, PhotoView, coarse_grid, facing, farthest_around, warp_photo
 from vlogger.body.parts import PARTS
 from vlogger.body.smplx import Body, personal
 from vlogger.body.surface import surface_code
 from vlogger.errors import UserError
-from vlogger.framing import head_height, pose_subject
-from vlogger.pixels import resize
+from vlogger.framing import FINEST, head_height, pose_subject
+from vlogger.pixels import resize, shrink
 from vlogger.types import Controls, Motion, Subject
 
+RECENT = 24  # frames of a drawing that are remembered
 DROPS = np.arange(BITE, 0.0101, 0.0011)  # metres that the upper teeth may be lowered by
 MOST = 0.93  # share of a photo's teeth that the model's upper teeth should cover
 HEAD_HALO, BODY_HALO = 0.5, 0.2  # width of the halo around the head (hair) and elsewhere (clothes), in heads
@@ -38,22 +46,44 @@ class MeshControls:
     def __init__(self, body: Body, backend: str = "auto"):
         self.body = body
         self.backend = backend
+        self.last: Callable[[], MeshControlSequence | None] = no_drawing
 
-    def __call__(self, motion: Motion, subject: Subject, *, size: int) -> "MeshControlSequence":
-        """Controls of `len(motion)` frames, `size` pixels square; `subject.portrait` must be square (UserError)."""
+    def __call__(self, motion: Motion, subject: Subject, *, size: int) -> "MeshControlSequence | ShrunkControls":
+        """Controls of `len(motion)` frames, `size` pixels square; `subject.portrait` must be square (UserError).
+
+        A portrait of several times as many pixels, up to `FINEST`, is drawn that large, and its means are the controls.
+        The same motion and subject once more, at another size, are drawn once for both.
+        """
         height, width = subject.portrait.image.shape[1:]
         if height != width:
             raise UserError(f"Controls are drawn in a square, this portrait is {width} x {height}: crop it first.")
-        return MeshControlSequence(self.body, motion, resize_subject(subject, size), self.backend)
+        drawing = self.drawing(motion, subject, size * max(1, min(height, FINEST) // size))
+        return drawing if drawing.size == size else ShrunkControls(drawing, size)
+
+    def drawing(self, motion: Motion, subject: Subject, side: int) -> "MeshControlSequence":
+        """What is drawn with that many pixels; the last one, if somebody still has it and it is the same."""
+        told, last = (motion, subject, side), self.last()
+        if last is None or not all(one is other for one, other in zip(last.told, told)):
+            last = MeshControlSequence(self.body, motion, resize_subject(subject, side), self.backend, told)
+            self.last = weakref.ref(last)
+        return last
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**vars(self), "last": no_drawing}
+
+
+def no_drawing() -> None:
+    """Nothing has been drawn."""
 
 
 class MeshControlSequence:
-    """`controls[i:j]` draws those frames; only the photo's own view is kept."""
+    """`controls[i:j]` draws those frames; the photo's own view is kept, and the `RECENT` last frames but for maps."""
 
     maps = True  # whether surface and parts are drawn
 
-    def __init__(self, body: Body, motion: Motion, subject: Subject, backend: str):
-        self.template, self.motion, self.backend = body, motion, backend
+    def __init__(self, body: Body, motion: Motion, subject: Subject, backend: str, told: tuple[object, ...] = ()):
+        """`told`: what the caller made it from."""
+        self.template, self.motion, self.backend, self.told = body, motion, backend, told
         self.subject, own = replace(subject, offsets=None), personal(body, subject.offsets)
         self.body = settled(own, self.subject, backend)
         self.fps = motion.fps
@@ -63,13 +93,14 @@ class MeshControlSequence:
         self.faces, self.part = body.faces.numpy(), body.part_of_face.numpy()
         self.puppet = puppet_of(self.body, subject.betas)
         self.view = photo_view(self.body, self.subject, backend)
-        self.reference = self.draw(posture(subject, motion.fps))
+        self.recent: dict[int, tuple[NDArray, ...]] = {}
+        self.reference = self.draw(self.points(posture(subject, motion.fps)))
 
     def __len__(self) -> int:
         return len(self.motion)
 
     def __getitem__(self, frames: slice) -> Controls:
-        return self.draw(self.motion[frames])
+        return self.draw(self.points(self.motion[frames]), range(*frames.indices(len(self))))
 
     def without_maps(self) -> "MeshControlSequence":
         """The same, but surface and parts of its windows are 0."""
@@ -77,24 +108,84 @@ class MeshControlSequence:
         other.maps = False
         return other
 
-    def draw(self, motion: Motion) -> Controls:
-        """The controls of every frame of a motion."""
-        maps = no_maps(len(motion), self.size)
+    def points(self, motion: Motion) -> NDArray[np.float32]:
+        """The body's vertices (t,V,3) projected: pixels, and metres of depth."""
         points = points_of(self.puppet, motion, self.subject.intrinsics)
         points[..., 2] += self.sunk
+        return points
+
+    def draw(self, points: NDArray, numbers: Sequence[int] = ()) -> Controls:
+        """The controls of frames with these vertices (t,V,3); their numbers, if they are the motion's."""
+        maps = no_maps(len(points), self.size)
         for frame, one in enumerate(points):
-            self.draw_frame(one, [values[frame] for values in maps])
-        return Controls(*(torch.from_numpy(values) for values in maps), fps=motion.fps)
+            own, number = [values[frame] for values in maps], numbers[frame] if numbers else None
+            if number in self.recent and not self.maps:
+                for values, drawn in zip(own[2:], self.recent[number]):
+                    values[:] = drawn
+                continue
+            self.draw_frame(one, own)
+            if number is not None:
+                self.keep(number, own)
+        return Controls(*(torch.from_numpy(values) for values in maps), fps=self.fps)
+
+    def keep(self, number: int, own: list[NDArray]) -> None:
+        """Remember a frame, and forget the one drawn longest ago."""
+        self.recent.pop(number, None)
+        self.recent[number] = tuple(values.copy() for values in own[2:])
+        if len(self.recent) > RECENT:
+            del self.recent[next(iter(self.recent))]
 
     def draw_frame(self, points: NDArray, maps: list[NDArray]) -> None:
         """Fill the maps of one frame, those of `Controls` in their order, which are 0; points (V,3) projected."""
-        seen = rasterize(torch.from_numpy(points)[None], self.body.faces, self.size, self.size, self.backend)
-        face_id, bary = seen.face_id[0].numpy(), seen.bary[0].numpy()
+        face_id, bary = self.seen(points, self.size)
         surface, parts, warped, visible, moved = maps
         if self.maps:
-            fill_surface(self.code, self.faces, face_id, bary, surface)
-            fill_parts(self.part, face_id, parts)
+            self.fill_maps(face_id, bary, surface, parts)
         moved[0] = warp_photo(self.view, points, face_id, bary, (warped, visible[0])).moved
+
+    def seen(self, points: NDArray, size: int) -> tuple[NDArray, NDArray]:
+        """Which face each of size x size pixels sees (h,w), and where on it (h,w,3)."""
+        seen = rasterize(torch.from_numpy(points)[None], self.body.faces, size, size, self.backend)
+        return seen.face_id[0].numpy(), seen.bary[0].numpy()
+
+    def fill_maps(self, face_id: NDArray, bary: NDArray, surface: NDArray, parts: NDArray) -> None:
+        """surface (3,h,w) and parts (k,h,w), which are 0, of what each pixel sees."""
+        fill_surface(self.code, self.faces, face_id, bary, surface)
+        fill_parts(self.part, face_id, parts)
+
+
+class ShrunkControls:
+    """`controls[i:j]` are means of a larger drawing; surface and parts are those of its own pixels' centres."""
+
+    maps = True
+
+    def __init__(self, drawing: MeshControlSequence, size: int):
+        self.drawing, self.fine, self.size, self.fps = drawing, drawing.without_maps(), size, drawing.fps
+        self.factor = drawing.size // size
+        self.photo = shrink(drawing.photo, self.factor)
+        points = drawing.points(posture(drawing.subject, drawing.fps))
+        self.reference = self.shrunk(self.fine.draw(points), points)
+
+    def __len__(self) -> int:
+        return len(self.drawing)
+
+    def __getitem__(self, frames: slice) -> Controls:
+        return self.shrunk(self.fine[frames], self.drawing.points(self.drawing.motion[frames]))
+
+    def without_maps(self) -> "ShrunkControls":
+        """The same, but surface and parts of its windows are 0."""
+        other = copy(self)
+        other.maps = False
+        return other
+
+    def shrunk(self, fine: Controls, points: NDArray) -> Controls:
+        """Controls whose vertices lie at points (t,V,3) of the larger drawing, `fine` what that shows of them."""
+        surface, parts = no_maps(len(points), self.size)[:2]
+        for frame, one in enumerate(points if self.maps else ()):
+            coarse = one * np.array([1 / self.factor, 1 / self.factor, 1], np.float32)
+            self.drawing.fill_maps(*self.drawing.seen(coarse, self.size), surface[frame], parts[frame])
+        maps = (torch.from_numpy(surface), torch.from_numpy(parts))
+        return Controls(*maps, *shrunk(fine, self.factor), fps=self.fps)
 
 
 def resize_subject(subject: Subject, size: int) -> Subject:

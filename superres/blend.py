@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from superres.degrade import blurred
-from vlogger.pixels import resize
+from vlogger.pixels import resize, shrink
 
 SCALE = 0.1
 """What is diffused is (picture - blend) / SCALE: about unit size where the blend is wrong."""
@@ -18,11 +18,6 @@ SCALE = 0.1
 def enlarge(small: Tensor, factor: int, kind: str = "cubic") -> Tensor:
     """(..., h, w) -> (..., factor * h, factor * w)."""
     return resize(small, factor * small.shape[-2], factor * small.shape[-1], kind)
-
-
-def shrink(large: Tensor, factor: int) -> Tensor:
-    """(..., h, w) -> (..., h / factor, w / factor): the mean of each square."""
-    return resize(large, large.shape[-2] // factor, large.shape[-1] // factor)
 
 
 def factor_of(small: Tensor, large: Tensor) -> int:

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from superres.blend import SCALE, blend, calmed, enlarge, has_colour, shrink
+from superres.blend import SCALE, blend, calmed, enlarge, has_colour
 from superres.degrade import Degradation
 from superres.moving import Wandering
 from superres.stray import Straying
@@ -16,6 +16,7 @@ from vlogger.body.parts import PARTS
 from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.sampling import sample
 from vlogger.errors import UserError
+from vlogger.pixels import shrink
 from vlogger.pools import Pool, pools_in
 
 AS_PAINTED = Degradation()

@@ -15,6 +15,7 @@ from vlogger.pixels import resample
 from vlogger.types import Subject
 
 HEAD_AT = 0.40  # where the middle of the head sits in the square, as a share of the side from the top
+FINEST = 512  # pixels: nothing is drawn larger than this for the sake of smaller controls, its means
 HAND_MARGIN = 0.10  # room around visible hands, in heads
 
 
@@ -25,6 +26,11 @@ class Region:
     left: float
     top: float
     side: float
+
+
+def detail(size: int) -> int:
+    """Pixels a side of a photo that is to be drawn at `size` for training: twice as many at least."""
+    return max(2 * size, min(4 * size, FINEST))
 
 
 def project(points: Tensor, intrinsics: Tensor) -> Tensor:

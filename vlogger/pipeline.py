@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from vlogger.body.smplx import Body
-from vlogger.framing import Region, crop, region_of
+from vlogger.framing import FINEST, Region, crop, region_of
 from vlogger.pixels import composite, resize
 from vlogger.stages import (
     AudioToMotion,
@@ -48,10 +48,11 @@ class Vlogger:
         subject = at_size(self.subject(portrait), size)
         region = region_of(subject, self.body)
         motion = self.motion(audio, subject, generator=chance(seed, 0))
-        large = small = LastWindow(self.render(motion, crop(subject, region, SMALL), size=SMALL))
+        square = crop(subject, region, FINEST)
+        large = small = LastWindow(self.render(motion, square, size=SMALL))
         clips = self.video(small, generator=chance(seed, 1))
         if (side := generated_side(region)) > SMALL:
-            drawn = self.render(motion, crop(subject, region, side), size=side)
+            drawn = self.render(motion, square, size=side)
             large = LastWindow(drawn if self.maps else without_maps(drawn))
             clips = self.superres(clips, large, generator=chance(seed, 2))
         return in_picture(clips, large, subject.portrait, region, start)

@@ -7,6 +7,7 @@ the picture shrinks, Keys' bicubic (a = -1/2) or linear interpolation where it g
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def resize(image: Tensor, height: int, width: int, kind: str = "cubic") -> Tensor:
@@ -15,6 +16,11 @@ def resize(image: Tensor, height: int, width: int, kind: str = "cubic") -> Tenso
         return image
     box = (0.0, 0.0, float(image.shape[-2]), float(image.shape[-1]))
     return resample(image, box, height, width, kind)
+
+
+def shrink(image: Tensor, factor: int) -> Tensor:
+    """(..., c, h, w) float -> (..., c, h / factor, w / factor): the mean of each square."""
+    return F.avg_pool2d(image.flatten(0, -3), factor).unflatten(0, image.shape[:-2])
 
 
 def resample(image: Tensor, box: tuple[float, float, float, float], height: int, width: int, kind: str = "cubic"):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from superres.blend import shrink
 from video_diffusion.network import Painter
 from video_diffusion.sample import DiffusionPainter
 from video_diffusion.schedule import ddim
 from vlogger.curation.painted import PaintedPool
 from vlogger.curation.pool_clip import PoolClip
+from vlogger.pixels import shrink
 from vlogger.pools import Pool, write_made_pool
 from vlogger.types import seeded
 

@@ -2,7 +2,8 @@ from itertools import product
 
 import torch
 
-from superres.blend import blend, calmed, doubted, enlarge, known_mean, shrink, unsure
+from superres.blend import blend, calmed, doubted, enlarge, known_mean, unsure
+from vlogger.pixels import shrink
 
 
 def pictures(seed: int, *shape: int) -> torch.Tensor:

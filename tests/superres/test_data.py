@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from superres.blend import SCALE, blend, shrink
+from superres.blend import SCALE, blend
 from superres.data import SharpenTask
 from superres.degrade import Degradation, compressed, displaced
 from superres.loss import SharpLoss, report
 from superres.stray import Straying
 from vlogger.errors import UserError
+from vlogger.pixels import shrink
 from vlogger.pools import write_made_pool
 from vlogger.types import seeded
 

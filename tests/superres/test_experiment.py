@@ -5,9 +5,9 @@ import torch
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 
-from superres.blend import shrink
 from superres.network import Sharpener, from_pretrained
 from superres.sample import Bicubic, DiffusionUpscale
+from vlogger.pixels import shrink
 from vlogger.pools import write_made_pool
 from vlogger.types import seeded
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from superres.blend import blend, enlarge, has_colour, shrink, unsure
+from superres.blend import blend, enlarge, has_colour, unsure
 from superres.network import Sharpener
 from superres.sample import Bicubic, DiffusionUpscale
 from vlogger.errors import UserError
-from vlogger.pixels import to_uint8
+from vlogger.pixels import shrink, to_uint8
 from vlogger.stages import Upscale
 from vlogger.types import Controls, Video, seeded
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Generator
 from tqdm import tqdm
 
+from render.controls import resize_subject
 from render.fit import rest_angles
 from vlogger.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from vlogger.body.skeleton import joint_index
@@ -23,7 +24,7 @@ from vlogger.curation.cycle import Framing, in_pose, sample, square_of, uniform
 from vlogger.curation.person import Person
 from vlogger.curation.scene import picture, random_scene
 from vlogger.curation.wander import Wander, chance, normal, turned, wandered
-from vlogger.framing import crop
+from vlogger.framing import crop, detail
 from vlogger.pixels import resize
 from vlogger.pools import PoolWriter
 from vlogger.stages import MotionToControls
@@ -86,7 +87,7 @@ class RenderedBodies:
         film = torch.stack([shot.image for shot in shots])
         told = misfitted(motion, self.misfit, generator)
         photo = replace(in_pose(start, shots[0].image, told), portrait=shots[0])
-        sequence = self.draw(told[1:], photo, size=self.size)
+        sequence = self.draw(told[1:], resize_subject(photo, detail(self.size)), size=self.size)
         return sample(resize(film[1:], self.size, self.size), sequence[0 : self.frames], sequence)
 
 

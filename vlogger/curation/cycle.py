@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from vlogger.body.smplx import Body
 from vlogger.curation.wander import Wander, wandered
-from vlogger.framing import Region, crop, region_of
+from vlogger.framing import Region, crop, detail, region_of
 from vlogger.pixels import to_uint8 as rounded
 from vlogger.stages import ControlSequence, MotionToControls
 from vlogger.types import Controls, Motion, Portrait, Subject
@@ -89,7 +89,7 @@ def cycle(
     `subject.portrait` is square. What the pseudo-photo had to invent is not counted as visible.
     """
     motion = wandered(subject, names, wander, generator)
-    other, marked = pseudo_photo(subject, motion, draw, size=min(2 * size, 640))
+    other, marked = pseudo_photo(subject, motion, draw, size=min(detail(size), 640))
     controls = draw(own_pose(subject), other, size=size)
     told = draw(own_pose(subject), marked, size=size)[0:1].warped
     frame = controls[0:1]

@@ -22,7 +22,7 @@ from vlogger.body.smplx import Body
 from vlogger.curation.cycle import Framing, sample, square_of
 from vlogger.curation.stills import pictures
 from vlogger.errors import UserError
-from vlogger.framing import Region, crop
+from vlogger.framing import Region, crop, detail
 from vlogger.io import load_portrait
 from vlogger.pools import PoolWriter
 from vlogger.stages import MotionToControls
@@ -114,7 +114,7 @@ def shape_from(landmarks: np.ndarray, frames: Tensor, body: Body) -> Tensor:
 
 def pair(footage: Footage, reference: int, start: int, frames: int, region: Region, draw: MotionToControls, size: int):
     """One pool sample: `frames` pictures from `start` on as the truth, picture `reference` as the photo."""
-    subject = crop(footage.subject(reference), region, 2 * size)
+    subject = crop(footage.subject(reference), region, detail(size))
     motion = footage.track.motion[start : start + frames]
     sequence = draw(motion, subject, size=size)
     targets = [crop(footage.subject(t), region, size).portrait.image for t in range(start, start + frames)]

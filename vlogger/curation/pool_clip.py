@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from superres.blend import has_colour, shrink
+from render.shrink import shrunk
 from video_diffusion.data import one_hot
+from vlogger.pixels import shrink
 from vlogger.pools import Pool
 from vlogger.types import Controls
 
@@ -12,8 +13,7 @@ from vlogger.types import Controls
 class PoolClip:
     """The controls of sample `index` at `size` pixels (a `vlogger.stages.ControlSequence`), and its `truth` (t 3 h w).
 
-    Where they are shrunk, a pixel is known, guessed or neither as most of its pixels are; maps and guesses are those of
-    one of them, because a small drawing sees but one point of each pixel.
+    Where they are shrunk they are means, as `render.shrink` makes them; maps are those of one of a pixel's own.
     """
 
     def __init__(self, pool: Pool, index: int, size: int, fps: float = 25.0):
@@ -23,21 +23,19 @@ class PoolClip:
         def read(name: str) -> Tensor:
             return torch.from_numpy(getattr(pool, name)[index].copy())
 
-        def pictures(name: str) -> Tensor:
-            return shrink(read(name).float() / 255, factor)
+        def picture(name: str) -> Tensor:
+            return read(name).float() / 255
 
         self.size, self.fps = size, fps
-        self.truth, self.photo = pictures("target"), pictures("photo")
-        visible, coloured = read("visible"), has_colour(read("visible") / 255)
-        share = shrink(coloured, factor)
-        warped = shrink(read("warped").float() / 255 * coloured, factor) / share.clamp(min=1e-3)
-        told = 0.5 * (shrink((visible == 255).float(), factor) > 0.5) + 0.5 * (share > 0.5)
-        one = coloured[..., every, every] * (told == 0.5)
-        warped = warped.lerp(read("warped")[..., every, every] / 255, one)
-        surface, parts = (read(name)[..., every, every] for name in ("surface", "parts"))
+        self.truth, self.photo = shrink(picture("target"), factor), shrink(picture("photo"), factor)
+        visible, everywhere = (2 * picture("visible")).round() / 2, torch.ones_like(picture("visible"))
+        surface, parts = read("surface") / 127, one_hot(read("parts"))
+        fine = Controls(surface, parts, picture("warped") * (visible > 0), visible, everywhere, fps)
+        maps = (surface[..., every, every], parts[..., every, every])
+        warped, visible, _ = shrunk(fine, factor)
+        self.all = Controls(*maps, warped, visible, torch.ones_like(visible), fps)
         own = [read(name)[..., every, every] for name in ("photo_surface", "photo_parts")]
-        self.all = Controls(surface / 127, one_hot(parts), warped * (told > 0), told, torch.ones_like(told), fps)
-        known, still = torch.ones_like(told[:1]), self.photo[None]
+        known, still = torch.ones_like(visible[:1]), self.photo[None]
         self.reference = Controls(own[0][None] / 127, one_hot(own[1][None]), still, known, known, fps)
 
     def __len__(self) -> int:

@@ -12,6 +12,7 @@ from vlogger.body.smplx import Body
 from vlogger.curation.cycle import Framing, cycle, framed
 from vlogger.curation.wander import Wander
 from vlogger.errors import UserError
+from vlogger.framing import detail
 from vlogger.io import load_portrait
 from vlogger.io_values import load_subject, save_subject
 from vlogger.pools import PoolWriter
@@ -82,5 +83,5 @@ class CycledStills:
         for index in range(self.count):
             generator: Generator = torch.Generator().manual_seed(self.seed * 1_000_003 + index)
             name, subject = subjects[index % len(subjects)]
-            square = framed(subject, self.body, self.framing, 2 * self.size, generator)
+            square = framed(subject, self.body, self.framing, detail(self.size), generator)
             yield name, cycle(square, self.body.expression_names, self.draw, self.wander, self.size, generator)

@@ -15,7 +15,7 @@ from vlogger.evaluation.bench import Bench
 from vlogger.evaluation.films import some
 from vlogger.evaluation.measure import LOOKED_AT, Numbers
 from vlogger.evaluation.reenactment import regions_of, scores
-from vlogger.framing import Region, crop, region_of
+from vlogger.framing import FINEST, Region, crop, region_of
 from vlogger.pipeline import SMALL, LastWindow, chance, generated_side
 from vlogger.stages import ControlSequence
 from vlogger.types import Controls, Motion, Subject
@@ -47,7 +47,7 @@ def replayed(bench: Bench, footage: Footage, reference: int, frames: slice) -> R
     side = max(SMALL, min(generated_side(region), bench.size))
     motion = footage.track.motion[frames]
     clips, large = painted(bench, subject, region, motion, side)
-    bare = bench.vlogger.render(motion, crop(unmatted(subject), region, side), size=side)
+    bare = bench.vlogger.render(motion, crop(unmatted(subject), region, FINEST), size=side)
     made, warped, alone, mesh, parts, start = [], [], [], [], [], 0
     for clip in clips:
         frames_of_clip = slice(start, start + len(clip))
@@ -75,11 +75,11 @@ def inside_of(region: Region, side: int, height: int, width: int) -> Tensor:
 
 def painted(bench: Bench, subject: Subject, region: Region, motion: Motion, side: int):
     """The clips and the controls of their size."""
-    vlogger = bench.vlogger
-    large: ControlSequence = LastWindow(vlogger.render(motion, crop(subject, region, SMALL), size=SMALL))
+    vlogger, square = bench.vlogger, crop(subject, region, FINEST)
+    large: ControlSequence = LastWindow(vlogger.render(motion, square, size=SMALL))
     clips = vlogger.video(large, generator=chance(SEED, 1))
     if side > SMALL:
-        large = LastWindow(vlogger.render(motion, crop(subject, region, side), size=side))
+        large = LastWindow(vlogger.render(motion, square, size=side))
         clips = vlogger.superres(clips, large, generator=chance(SEED, 2))
     return clips, large
 
