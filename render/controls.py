@@ -6,6 +6,7 @@ than a pixel, and a drawing that sees one point of each shows some and misses ot
 
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
 
@@ -117,15 +118,17 @@ class MeshControlSequence:
     def draw(self, points: NDArray, numbers: Sequence[int] = ()) -> Controls:
         """The controls of frames with these vertices (t,V,3); their numbers, if they are the motion's."""
         maps = no_maps(len(points), self.size)
-        for frame, one in enumerate(points):
-            own, number = [values[frame] for values in maps], numbers[frame] if numbers else None
-            if number in self.recent and not self.maps:
-                for values, drawn in zip(own[2:], self.recent[number]):
-                    values[:] = drawn
-                continue
-            self.draw_frame(one, own)
-            if number is not None:
+        frames = [[values[frame] for values in maps] for frame in range(len(points))]
+        drawn = {} if self.maps else dict(self.recent)
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            new = [frame for frame in range(len(points)) if not numbers or numbers[frame] not in drawn]
+            list(threads.map(lambda frame: self.draw_frame(points[frame], frames[frame]), new))
+        for own, number in zip(frames, numbers):
+            if number not in drawn:
                 self.keep(number, own)
+                continue
+            for values, before in zip(own[2:], drawn[number]):
+                values[:] = before
         return Controls(*(torch.from_numpy(values) for values in maps), fps=self.fps)
 
     def keep(self, number: int, own: list[NDArray]) -> None:

@@ -12,7 +12,7 @@ from vlogger.errors import UserError
 from vlogger.evaluation.memory import Memory
 from vlogger.evaluation.tasks import VIDEOS, Finished, ReenactClip, ReenactStills, Talk, Task
 
-VERSION = "3"  # of the instrument: a change of any definition raises it, and rows are measured anew
+VERSION = "4"  # of the instrument: a change of any definition raises it, and rows are measured anew
 SOUNDS = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus")
 
 
