@@ -53,7 +53,7 @@ def test_a_still_clip_is_its_own_reenactment(bench, footage):
     result = replayed(bench, footage, 0, slice(1, 5))
     assert result.true.shape == result.made.shape == result.copied.shape == (4, 3, *result.true.shape[2:])
     numbers = compared(bench, result)
-    assert numbers["copied.full.psnr"] > 60 and numbers["warped.full.psnr"] > 60
+    assert numbers["copied.full.psnr"] > 45 and numbers["warped.full.psnr"] > 45  # the mean of an enlarged photo
     assert numbers["alone.full.psnr"] < 10  # the flat stage sees nothing of the photo
     assert numbers["mesh.full.psnr"] == pytest.approx(numbers["copied.full.psnr"])  # nor any body
     assert 25 < numbers["made.full.psnr"] < 50  # the small painter adds noise in the middle

@@ -37,7 +37,7 @@ def test_every_other_picture_with_a_face_is_reenacted(bench, pictures):
     task = ReenactStills("g", "p", pictures)
     assert [film.frames.shape[2:] for film in task.films().values()] == [(254, 255)] * 3
     (row,) = task(bench)
-    assert row.name == "b" and row.numbers["copied.full.psnr"] > 60  # the same picture, but for its rim
+    assert row.name == "b" and row.numbers["copied.full.psnr"] > 45  # the same picture, but for its rim
     assert (
         row.pictures["true, ours, warped, copied"].shape[1] == 4 * row.pictures["true, ours, warped, copied"].shape[0]
     )
