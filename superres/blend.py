@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from superres.degrade import blurred
 from vlogger.pixels import resize, shrink
 
+PICTURES = ("small", "warped", "visible")
+"""Names of what `blend` and `detail` are made of, in their order."""
 SCALE = 0.1
 """What is diffused is (picture - blend) / SCALE: about unit size where the blend is wrong."""
 
@@ -70,6 +72,13 @@ def detail(small: Tensor, warped: Tensor, visible: Tensor) -> Tensor:
     low = known_mean(warped, visible, small)
     belief = visible * enlarge(trust(low, small), factor, "linear")
     return belief * (warped - enlarge(low, factor))
+
+
+def missing(picture: Tensor, small: Tensor) -> Tensor:
+    """What to add to `picture` (... H W) so that its means over squares are nearly `small` (... h w): one step of
+    iterative back-projection (Irani & Peleg, CVGIP 53, 1991)."""
+    factor = factor_of(small, picture)
+    return enlarge(small - shrink(picture, factor), factor)
 
 
 def unsure(visible: Tensor, reach: int, factor: int, doubt: Tensor | None = None) -> Tensor:

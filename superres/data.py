@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from superres.blend import SCALE, blend, calmed, enlarge, has_colour
+from superres.blend import PICTURES, SCALE, blend, calmed, enlarge, factor_of, has_colour
 from superres.degrade import Degradation
 from superres.moving import Wandering
 from superres.stray import Straying
@@ -127,7 +127,8 @@ class SharpenTask:
         if "painted" in crops:
             condition = self.some_painted(condition, crops, generator)
         weight = 1 + 2 * (1 - condition["visible"]) + 3 * enlarge(delicate, factor, "linear")
-        return Batch((crops["target"] - blend(**condition)) / SCALE, condition, weight)
+        residual = (crops["target"] - blend(**condition)) / SCALE
+        return Batch(residual, condition | {"exact": is_mean(condition["small"], crops["target"])}, weight)
 
     def some_painted(self, condition: Crop, crops: Crop, generator: Generator) -> dict[str, Tensor]:
         """Some samples as the painter made them, with their own warp."""
@@ -177,6 +178,12 @@ def read(source: Source, places: list[Place]) -> dict[str, Tensor]:
     )
     masks = {"visible": visible, "guessed": guessed, "delicate": delicate}
     return {"target": target, "warped": known / visible.clamp(min=1e-3), **masks}
+
+
+def is_mean(small: Tensor, target: Tensor) -> Tensor:
+    """1 for samples whose small picture (b t 3 h w) is the shrunken truth (b t 3 H W), else 0: (b 1 1 1 1)."""
+    same = (small == shrink(target, factor_of(small, target))).flatten(1).all(1)
+    return same.float().view(-1, 1, 1, 1, 1)
 
 
 def painted_crops(source: Source, places: list[Place]) -> dict[str, Tensor]:
@@ -258,7 +265,7 @@ class Preview:
         clean, condition = batch.clean[:2], {name: value[:2] for name, value in batch.condition.items()}
         noise = torch.randn(clean.shape, generator=generator)
         residual = sample(denoiser, self.scheduler, noise, condition, self.steps)
-        mixed = blend(**condition)
+        mixed = blend(*(condition[name] for name in PICTURES))
         plain = enlarge(condition["small"], clean.shape[-1] // condition["small"].shape[-1])
         pictures = torch.cat([plain, mixed, mixed + SCALE * residual, mixed + SCALE * clean], dim=-1)
         return torch.cat(list(pictures[:, 0]), dim=-2)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from superres.blend import SCALE, detail, factor_of
+from superres.blend import PICTURES, SCALE, detail, factor_of
 from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.loss import absolute
 
@@ -44,5 +44,5 @@ def report(prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
     return {
         name: decibels(SCALE * (prediction - batch.clean)),
         f"{name}_blend": decibels(SCALE * batch.clean),
-        f"{name}_bicubic": decibels(SCALE * batch.clean + detail(**batch.condition)),
+        f"{name}_bicubic": decibels(SCALE * batch.clean + detail(*(batch.condition[name] for name in PICTURES))),
     }

@@ -12,7 +12,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from superres.blend import SCALE, detail, enlarge, factor_of
+from superres.blend import SCALE, detail, enlarge, factor_of, missing
 from vlogger.checkpoint import Checkpoint
 from vlogger.diffusion.blocks import Downsample, ResBlock, TimeEmbedding, Upsample, step_of, zero_
 from vlogger.diffusion.sampling import Condition
@@ -28,6 +28,9 @@ class Sharpener(Checkpoint):
 
     Condition: `small` (b t 3 h w), `warped` (b t 3 H W), `visible` (b t 1 H W), all in [0, 1]; H and W are multiples of
     `grain`. The factor H / h is told to the network. New weights give 0: the picture is the blend.
+    With `exactness` also `exact` (b 1 1 1 1; if it is missing, 0): 1 says that `small` is the mean of the true picture,
+    0 that a painter made it. Cascades are told how far to believe the small picture (conditioning augmentation, Ho et
+    al., arXiv 2106.15282, 4.2), and one network for many degradations is told which (SRMD, arXiv 1712.06116).
     """
 
     @register_to_config
@@ -38,12 +41,14 @@ class Sharpener(Checkpoint):
         embedding: int = 128,
         patch: int = 4,
         temporal: bool = False,
+        exactness: bool = False,
     ):
         super().__init__()
         self.temporal = temporal
         self.grain = patch * 2 ** (len(widths) - 1)
         self.time = TimeEmbedding(embedding)
         self.factor = nn.Linear(1, embedding)
+        self.exact = zero_(nn.Linear(1, embedding, bias=False)) if exactness else None
         self.enter = nn.Conv2d(SEEN, widths[0], patch, stride=patch)
         narrow, wide = widths[:-1], widths[1:]
 
@@ -66,16 +71,25 @@ class Sharpener(Checkpoint):
         seen = torch.cat([noisy, known["seen"]], dim=2).flatten(0, 1)
         x = self.enter(seen.contiguous(memory_format=torch.channels_last))
         told = self.tell(step_of(timestep, b, x.device), factor_of(known["small"], noisy))
+        if self.exact is not None and "exact" in known:
+            told = told + self.exact(known["exact"].view(b, 1))
         x = self.walk(x, told.repeat_interleave(t, dim=0), t)
         x = self.leave(F.silu(self.norm(x)))
-        return self.shuffle(x).unflatten(0, (b, t))
+        residual = self.shuffle(x).unflatten(0, (b, t))
+        if self.exact is not None and "exact" in known:
+            residual = residual + known["exact"] * self.missing(residual, known)
+        return residual
+
+    def missing(self, residual: Tensor, known: Condition) -> Tensor:
+        """What the residual lacks for the picture's means to be `small`."""
+        return missing(known["blend"] + SCALE * residual.float(), known["small"]) / SCALE
 
     def prepare(self, condition: Condition) -> dict[str, Tensor]:
         """What does not depend on the noise: seen (b t SEEN-3 H W), each channel about unit size, and `blend`."""
         small, warped, visible = condition["small"], condition["warped"], condition["visible"]
         up, added = enlarge(small, factor_of(small, warped)), detail(small, warped, visible)
         seen = torch.cat([2 * up - 1, added / SCALE, visible * (2 * warped - 1), visible], dim=2)
-        return {"small": small, "seen": seen, "blend": up + added}
+        return {**condition, "seen": seen, "blend": up + added}
 
     def tell(self, timestep: Tensor, factor: int) -> Tensor:
         """Diffusion step (b,) and factor -> (b, embedding)."""

@@ -34,7 +34,8 @@ class DiffusionUpscale:
     levels apart in the mean of a few pixels (None: however far). `detail`: how much of what this adds to bicubic
     enlargement is shown; 1 is as sharp as the photo, 0.3 nearest to the truth by squared error where photo and truth
     are far apart (docs/paint.md). `calm`: with `superres.blend.calmed`, for a painter that was shown small drawings.
-    `start`, `painted`: see `going_on`.
+    `exact`: the small video is no painter's but a true one, each of its pixels the mean of so many true ones, and is
+    believed everywhere; `reach`, `tolerance` and `calm` say nothing then. `start`, `painted`: see `going_on`.
     """
 
     reads_maps: ClassVar[bool] = False
@@ -48,6 +49,7 @@ class DiffusionUpscale:
     tolerance: float | None = None
     detail: float = 1.0
     calm: bool = False
+    exact: bool = False
     group: int = 8
     context: int = 2
     start: int = 0
@@ -60,6 +62,10 @@ class DiffusionUpscale:
             )
         if self.tolerance is not None and (not isinstance(self.tolerance, int | float) or not self.tolerance > 0):
             raise UserError(f"superres.tolerance={self.tolerance}: give grey levels, more than 0, or null for any.")
+        if self.exact and self.network.exact is None:
+            raise UserError(
+                "superres.exact=true: these weights were not trained for that (network.exactness); set it to false."
+            )
         if not isinstance(self.detail, int | float) or not 0 <= self.detail <= 1:
             raise UserError(f"superres.detail={self.detail}: give a share from 0 (soft) to 1 (as sharp as the photo).")
 
@@ -97,6 +103,8 @@ class DiffusionUpscale:
 
     def composed(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
         """The same in full detail: the warped photo, and what the network makes of everything else."""
+        if self.exact:
+            return to_uint8(255 * self.picture(frames, warped, visible, noise))
         doubt = self.doubt(frames, warped, visible)
         if self.calm:
             frames = calm_frames(frames, warped, visible, doubt)
@@ -121,7 +129,8 @@ class DiffusionUpscale:
     def picture(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
         """frames (t 3 h w uint8), the others (t c H W), a box of all of them -> the network's (t 3 H W)."""
         condition = {"small": frames.float() / 255, "warped": warped, "visible": has_colour(visible)}
-        told = self.network.prepare({name: value[None] for name, value in condition.items()})
+        told = {name: value[None] for name, value in condition.items()}
+        told = self.network.prepare(told | {"exact": torch.full((1, 1, 1, 1, 1), float(self.exact))})
         residual = sample(self.denoise, self.scheduler, noise[None], told, self.steps)
         return (told["blend"] + SCALE * residual)[0]
 

@@ -1,8 +1,8 @@
-from itertools import product
+from itertools import pairwise, product
 
 import torch
 
-from superres.blend import blend, calmed, doubted, enlarge, known_mean, unsure
+from superres.blend import blend, calmed, doubted, enlarge, known_mean, missing, unsure
 from vlogger.pixels import shrink
 
 
@@ -139,3 +139,15 @@ def test_nothing_is_calmed_where_the_photo_or_nobody_knows():
     small = pictures(1, 1, 1, 3, 16, 16)
     assert torch.equal(calmed(small, warped, coloured, 0 * guessed), small)
     assert torch.equal(calmed(small, warped, 0 * coloured, guessed), small)
+
+
+def test_nothing_is_missing_from_a_picture_with_the_right_means_and_each_step_comes_nearer():
+    truth = torch.rand(1, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for factor in (2, 4):
+        small = shrink(truth, factor)
+        assert missing(truth, small).abs().max() < 1e-6
+        picture, far = enlarge(small, factor), []
+        for _ in range(4):
+            far.append((shrink(picture, factor) - small).abs().max())
+            picture = picture + missing(picture, small)
+        assert all(after < 0.6 * before for before, after in pairwise(far))

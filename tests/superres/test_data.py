@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from superres.blend import SCALE, blend
+from superres.blend import PICTURES, SCALE, blend
 from superres.data import SharpenTask
 from superres.degrade import Degradation, compressed, displaced
 from superres.loss import SharpLoss, report
@@ -49,7 +49,7 @@ def test_batches_of_clips_have_frames(folder):
 @pytest.mark.parametrize("straying", [None, Straying(spared=0)])
 def test_blend_and_residual_make_the_truth_that_the_small_video_shows(folder, straying):
     batch = task(folder, degradation=NOTHING, straying=straying).batch(seeded(0))
-    truth = blend(**batch.condition) + SCALE * batch.clean
+    truth = blend(*(batch.condition[name] for name in PICTURES)) + SCALE * batch.clean
     factor = 32 // batch.condition["small"].shape[-1]
     assert torch.allclose(shrink(truth, factor), batch.condition["small"], atol=1e-5)
     assert truth.min() > -1e-5
@@ -69,7 +69,7 @@ def painted_folder(tmp_path):
 def test_painted_samples_are_shown_as_they_were_painted_with_their_own_warp(painted_folder):
     teaching = task(painted_folder / "painted", straying=Straying(spared=0), painted=1.0)
     for crops in (teaching.validation()[0], teaching.validation()[-1]):
-        truth = blend(**crops.condition) + SCALE * crops.clean
+        truth = blend(*(crops.condition[name] for name in PICTURES)) + SCALE * crops.clean
         factor = truth.shape[-1] // crops.condition["small"].shape[-1]
         far = crops.condition["small"] - shrink(truth, factor)
         assert torch.allclose(far, torch.full_like(far, -2 / 255), atol=0.6 / 255)
@@ -90,7 +90,7 @@ def test_a_calm_training_sees_what_a_calm_stage_shows(painted_folder):
 
 def test_some_samples_are_painted_and_pools_without_are_taught_as_before(painted_folder):
     batch = task(painted_folder / "painted", degradation=NOTHING, painted=0.5, batch_size=16).batch(seeded(0))
-    truth = blend(**batch.condition) + SCALE * batch.clean
+    truth = blend(*(batch.condition[name] for name in PICTURES)) + SCALE * batch.clean
     far = batch.condition["small"] - shrink(truth, truth.shape[-1] // batch.condition["small"].shape[-1])
     true = far.abs().flatten(1).amax(1) < 1e-5
     assert 0 < true.sum() < 16
@@ -167,3 +167,9 @@ def test_a_warp_that_strays_is_another_warp_of_the_same_truth(folder):
     one, other = straight.batch(seeded(0)), astray.batch(seeded(0))
     assert torch.equal(one.condition["small"], other.condition["small"])
     assert not torch.equal(one.condition["warped"], other.condition["warped"])
+
+
+def test_only_the_shrunken_truth_is_exact(folder):
+    for degradation, exact in ((NOTHING, 1), (Degradation(spared=0), 0)):
+        batch = task(folder, degradation=degradation, straying=Straying()).batch(seeded(0))
+        assert batch.condition["exact"].tolist() == [[[[[exact]]]]] * 3

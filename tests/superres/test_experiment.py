@@ -59,6 +59,8 @@ def test_the_experiment_takes_steps_and_the_stage_reads_its_weights(tmp_path):
     np.save(pool.folder / "painted.npy", small.numpy().astype(np.uint8))
     painted = further_training(tmp_path, "superres_painted", "experiment.module.denoiser.depths=[1,2]")
     assert painted.config["depths"] == [1, 2]
+    exact = further_training(tmp_path, "superres_exact", "experiment.module.denoiser.depths=[1,2]")
+    assert exact.exact is not None
     second = further_training(tmp_path, "superres_temporal", "experiment.module.task.frames=3")
     assert second.temporal
     for name, value in trained.state_dict().items():  # the average of what stays the same is that, but for its rounding

@@ -4,6 +4,7 @@ import torch
 from superres.blend import SCALE, blend
 from superres.network import Sharpener, for_clips, from_pretrained, grown
 from vlogger.errors import UserError
+from vlogger.pixels import shrink
 
 TINY = {"widths": (16, 16), "depths": (1, 1), "embedding": 16}
 
@@ -88,3 +89,27 @@ def test_a_grown_network_makes_the_same_pictures_and_all_of_it_learns(tmp_path):
     assert len(list(after.parameters())) > len(list(before.parameters()))
     assert after.training
     assert all(parameter.requires_grad for parameter in after.parameters())
+
+
+def test_told_that_the_small_video_is_exact_its_means_are_nearly_that():
+    told, noisy, network = condition(2, 1, 16, 64), torch.randn(2, 1, 3, 64, 64), tiny(exactness=True)
+    told["small"] = 0.5 + 0.1 * (told["small"] - 0.5)
+    torch.nn.init.normal_(network.get_parameter("exact.weight"), std=0.5)
+    painted = network(noisy, torch.tensor([500]), told)
+    some = network(noisy, torch.tensor([500]), {**told, "exact": torch.tensor([0.0, 1]).view(2, 1, 1, 1, 1)})
+    assert torch.equal(some[0], painted[0])
+    assert not torch.allclose(some[1], painted[1], atol=0.1)
+    pictures = [blend(**told) + SCALE * residual for residual in (painted, some)]
+    before, after = ((shrink(picture, 4) - told["small"])[1].abs().mean() for picture in pictures)
+    assert after < 0.4 * before
+
+
+def test_exactness_is_learned_from_a_network_without(tmp_path):
+    tiny().save_pretrained(tmp_path)
+    before, after = from_pretrained(tmp_path), grown(tmp_path, exactness=True)
+    told, noisy = condition(1, 1, 16, 32), torch.randn(1, 1, 3, 32, 32)
+    first, second = (made(noisy, torch.tensor([3]), told) for made in (before, after))
+    assert torch.allclose(first, second, atol=1e-5)
+    loss = after(noisy, torch.tensor([3]), {**told, "exact": torch.ones(1, 1, 1, 1, 1)}).square().mean()
+    (learned,) = torch.autograd.grad(loss, after.get_parameter("exact.weight"))
+    assert learned.abs().sum() > 0

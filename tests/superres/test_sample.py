@@ -34,9 +34,9 @@ class Still:
         return self.all[frames]
 
 
-def network(temporal: bool = False, zero: bool = False) -> Sharpener:
+def network(temporal: bool = False, zero: bool = False, exactness: bool = False) -> Sharpener:
     torch.manual_seed(0)
-    made = Sharpener((16, 16), (1, 1), 16, temporal=temporal).eval().requires_grad_(False)
+    made = Sharpener((16, 16), (1, 1), 16, temporal=temporal, exactness=exactness).eval().requires_grad_(False)
     if not zero:
         torch.nn.init.normal_(made.leave.weight, std=0.1)
     return made
@@ -219,6 +219,23 @@ def test_beside_a_doubt_guesses_are_not_calmed():
     agreed[..., 62:66, 62:66] = 255 - agreed[..., 62:66, 62:66]  # specks in the guess alone
     bare, calm = (of_frames(stage(reach=3, tolerance=3.0, calm=calm), agreed, drawn) for calm in (False, True))
     assert not torch.equal(bare, calm)
+
+
+def test_an_exact_video_is_believed_everywhere():
+    drawn, frames = Still(1, 256)[:], clips(1, side=128)[0].frames
+    drawn = replace(drawn, visible=torch.ones_like(drawn.visible))
+    exactly = network(exactness=True)
+    shy, exact = (of_frames(stage(network=exactly, reach=3, exact=exact), frames, drawn) for exact in (False, True))
+    assert torch.equal(shy, to_uint8(255 * drawn.warped))
+    small = frames.float()
+    assert (shrink(exact.float(), 2) - small).abs().mean() < 0.3 * (shrink(shy.float(), 2) - small).abs().mean()
+    settings = {"reach": None, "tolerance": 3.0, "calm": True}
+    assert torch.equal(exact, of_frames(stage(network=exactly, exact=True, **settings), frames, drawn))
+
+
+def test_weights_that_know_nothing_of_exact_videos_say_so():
+    with pytest.raises(UserError, match="exactness"):
+        stage(exact=True)
 
 
 @pytest.mark.parametrize("tolerance", [0, -1, "any"])
