@@ -11,7 +11,7 @@ person truly was, the warp and what is painted err alike, which the shrunken tru
 Rows: bicubic and SPAN enlarge the small video alone; "warp" is the warped photo, bicubic in its holes; "blend" is what
 the network starts from; "everywhere" is the network's picture (superres.reach=null); "ours" is the stage as it is
 shipped, the network only where the photo does not show what is there or the small video shows something else; and with
-less detail (superres.detail), without heeding that (superres.tolerance), with mouths as they are painted
+less detail (superres.detail), without heeding that (superres.tolerance), with mouths calmed
 (superres.calm); with --clean also "exact", told that the small video is the truth made small (superres.exact). Columns,
 means over pictures: PSNR in dB (of the mean squared error) and SSIM of the whole, the face (head, lips, eyes, teeth,
 tongue), the mouth (lips, teeth, tongue); "unsure" is where ours is not the warp itself. With --perceptual the MobileNet
@@ -126,7 +126,7 @@ def ways_of(stage: DiffusionUpscale, span: Path | None, clean: bool) -> dict[str
             "ours": sharpened(stage),
             "ours, detail 0.3": sharpened(replace(stage, detail=0.3)),
             "ours, no tolerance": sharpened(replace(stage, tolerance=None)),
-            "ours, not calm": sharpened(replace(stage, calm=False)),
+            "ours, calm": sharpened(replace(stage, calm=True)),
         }
     )
 
