@@ -130,8 +130,8 @@ class DiffusionUpscale:
     def picture(self, frames: Tensor, warped: Tensor, visible: Tensor, noise: Tensor) -> Tensor:
         """frames (t 3 h w uint8), the others (t c H W), a box of all of them -> the network's (t 3 H W)."""
         condition = {"small": frames.float() / 255, "warped": warped, "visible": has_colour(visible)}
-        told = {name: value[None] for name, value in condition.items()}
-        told = self.network.prepare(told | {"exact": torch.full((1, 1, 1, 1, 1), float(self.exact))})
+        condition |= {"exact": torch.ones(1, 1, 1, 1)} if self.exact else {}
+        told = self.network.prepare({name: value[None] for name, value in condition.items()})
         residual = sample(self.denoise, self.scheduler, noise[None], told, self.steps)
         return (told["blend"] + SCALE * residual)[0]
 
