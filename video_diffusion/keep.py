@@ -1,9 +1,11 @@
-"""What the painter leaves alone: where the photo is seen, its colours are right, and only fine detail may be mended.
+"""What the painter leaves alone: where the photo is seen, its colours are right.
 
-Known pixels come from the photo through the warp. What is wrong in them is sharpness, not colour; a network that may
-change everything learns the looks of the persons that it was trained on, and lays them like a haze on others. So a
-correction is taken whole where the warp knows nothing, where it guesses, and at mouth and eyes; elsewhere without its
-smooth part. (VLOGGER 3.2 has no such step; measured in docs/paint.md.)
+Known pixels come from the photo through the warp; a network that may change everything learns the looks of the persons
+that it was trained on, and lays them like a haze on others. Where controls are means of a large drawing, known pixels
+are as sharp as the photo, too, and corrections are taken only where the warp knows nothing or guesses. For a painter
+that was shown small drawings, which hit or miss what is narrow, they may be mended: a correction is taken whole at
+mouth and eyes as well, and elsewhere without its smooth part. (VLOGGER 3.2 has no such step; measured in
+docs/paint.md.)
 """
 
 import torch
@@ -16,15 +18,20 @@ MARGIN = 3  # pixels around mouth and eyes, which a photo never shows as they wi
 SOFT = 1.0  # pixels, standard deviation of the border
 
 
-def open_where(visible: Tensor, parts: Tensor) -> Tensor:
-    """visible (b t 1 h w) 1, 0.5 (a guess) or 0, one-hot parts (b t k h w) -> (b t 1 h w) from 0, known, to 1, open."""
-    moving = dilated(region(parts, DETAILS), MARGIN)
-    hole = dilated(2 * (1 - visible).clamp(max=0.5), 1)
-    return smooth(torch.maximum(moving, hole).flatten(0, 1), SOFT).clamp(0, 1).unflatten(0, visible.shape[:2])
+def open_where(visible: Tensor, parts: Tensor, fine: float | None = 0.0) -> Tensor:
+    """visible (b t 1 h w) 1, 0.5 (a guess) or 0, one-hot parts (b t k h w) -> (b t 1 h w) from 0, known, to 1, open:
+    holes and guesses, and, unless `fine` is None, all of mouth and eyes."""
+    free = dilated(2 * (1 - visible).clamp(max=0.5), 1)
+    if fine is not None:
+        free = torch.maximum(free, dilated(region(parts, DETAILS), MARGIN))
+    return smooth(free.flatten(0, 1), SOFT).clamp(0, 1).unflatten(0, visible.shape[:2])
 
 
-def mended(correction: Tensor, open_: Tensor, fine: float) -> Tensor:
-    """A correction (b t 3 h w) without what is smoother than `fine` pixels (0: whole) where not `open_` (b t 1 h w)."""
+def mended(correction: Tensor, open_: Tensor, fine: float | None) -> Tensor:
+    """A correction (b t 3 h w); where not `open_` (b t 1 h w) without what is smoother than `fine` pixels: 0 takes
+    nothing away, None everything."""
+    if fine is None:
+        return open_ * correction
     if fine == 0:
         return correction
     coarse = smooth(correction.flatten(0, 1), fine).unflatten(0, correction.shape[:2])

@@ -64,7 +64,7 @@ class LessTold(Painter):
         patch: int = 2,
         parts: int = len(PARTS),
         temporal_decoder: bool = False,
-        fine: float = 0.0,
+        fine: float | None = 0.0,
     ):
         super().__init__(widths, embedding, patch, parts, temporal_decoder, fine)
         if told not in TOLD:

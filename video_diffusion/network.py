@@ -40,8 +40,9 @@ class Painter(Checkpoint):
     unknown, visible (b t 1 h w) 1, 0.5 (a guess) or 0, photo (b 3 h w) in [-1, 1], photo_surface (b 3 h w),
     photo_parts (b k h w). Or what `prepare` makes of it once for all noise levels. h and w are multiples of
     patch * 2 ** (levels - 1). In training there may be controls (b,), 0 in rows that are told nothing (`as_told`).
-    `fine`: pixels; where the photo is known, corrections keep only what is finer (`keep`). `temporal`: false paints
-    each frame alone, as the training on single frames does, for weights whose temporal layers have not learned since.
+    `fine`: pixels; where the photo is known, corrections keep only what is finer, with None nothing: those pixels stay
+    as they are (`keep`). `temporal`: false paints each frame alone, as the training on single frames does, for weights
+    whose temporal layers have not learned since.
     """
 
     @register_to_config
@@ -52,7 +53,7 @@ class Painter(Checkpoint):
         patch: int = 2,
         parts: int = len(PARTS),
         temporal_decoder: bool = False,
-        fine: float = 0.0,
+        fine: float | None = 0.0,
         temporal: bool = True,
     ):
         super().__init__()
@@ -92,7 +93,7 @@ class Painter(Checkpoint):
         hints = self.control.hints(stacked.flatten(0, 1)).unflatten(0, batch) + known["reference_map"][:, None]
         base = filled(condition["warped"].flatten(0, 1), known_where(condition["visible"]).flatten(0, 1))
         retouch = self.retouch(hints.flatten(0, 1), base).unflatten(0, batch)
-        free = open_where(condition["visible"], condition["parts"])
+        free = open_where(condition["visible"], condition["parts"], self.config["fine"])
         base = base.unflatten(0, batch) + mended(retouch, free, self.config["fine"])
         return {"base": base, "open": free, "hints": hints, "reference": known["reference"]}
 

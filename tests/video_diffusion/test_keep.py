@@ -40,6 +40,21 @@ def test_holes_guesses_and_the_mouth_are_open():
         assert found[y, x] < 1e-3
 
 
+def test_with_none_the_known_stays_as_it_is_and_the_open_is_corrected_whole():
+    correction, free = torch.randn(1, 2, 3, 16, 16), torch.zeros(1, 2, 1, 16, 16)
+    free[..., :8] = 1
+    assert torch.equal(mended(correction, free, None), correction * free)
+
+
+def test_with_none_lips_that_the_photo_shows_are_known():
+    visible, parts = torch.ones(1, 1, 1, 40, 40), torch.zeros(1, 1, len(PARTS), 40, 40)
+    parts[..., PARTS.index("lips"), 10:30, 10:30] = 1
+    visible[..., 18:22, 18:22] = 0.5
+    found = open_where(visible, parts, None)[0, 0, 0]
+    assert found[20, 20] > 0.9
+    assert found[12, 12] == 0
+
+
 def test_smoothing_keeps_a_constant_and_is_the_same_along_both_axes():
     picture = torch.randn(1, 1, 20, 20, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(smooth(flat(0.4)[0], 2.0), flat(0.4)[0])

@@ -47,6 +47,18 @@ def test_an_untrained_painter_copies_the_warp_where_it_is_known():
     assert torch.equal(painted[known], told["warped"][known])
 
 
+def test_what_the_photo_shows_stays_as_it_is_if_nothing_finer_is_wanted():
+    """Any painter with fine=None: farther than a few pixels from what is not known its picture is the warp."""
+    told = condition(1, 2, 32)
+    told["visible"] = torch.ones_like(told["visible"])
+    told["visible"][..., :8, :8] = 0
+    noisy = torch.randn(1, 2, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    painted = randomised(tiny(fine=None))(noisy, torch.tensor([100.0]), told)
+    changed = (painted - told["warped"]).abs().amax(2)
+    assert changed[..., 16:, :].max() == changed[..., 16:].max() == 0
+    assert changed[..., :8, :8].min() > 0
+
+
 def test_a_zero_initialised_control_changes_nothing():
     """A base that does something, and a control branch at its start: the correction ignores all that is told."""
     painter = randomised(tiny(), kept="control.zeros")
