@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from video_diffusion.regions import DETAILS, dilated, region
 
-MARGIN = 3  # pixels around mouth and eyes, which a photo never shows as they will be
+MARGIN = 3  # pixels around mouth and eyes, where corrections are taken whole unless `fine` is None
 SOFT = 1.0  # pixels, standard deviation of the border
 
 
-def open_where(visible: Tensor, parts: Tensor, fine: float | None = 0.0) -> Tensor:
+def open_where(visible: Tensor, parts: Tensor, fine: float | None) -> Tensor:
     """visible (b t 1 h w) 1, 0.5 (a guess) or 0, one-hot parts (b t k h w) -> (b t 1 h w) from 0, known, to 1, open:
     holes and guesses, and, unless `fine` is None, all of mouth and eyes."""
     free = dilated(2 * (1 - visible).clamp(max=0.5), 1)

@@ -33,7 +33,7 @@ def test_holes_guesses_and_the_mouth_are_open():
     parts[..., PARTS.index("head"), :, :] = 1
     visible[..., 4:8, 4:8], visible[..., 4:8, 30:34] = 0, 0.5
     parts[..., PARTS.index("lips"), 28:30, 18:24] = 1
-    found = open_where(visible, parts)[0, 0, 0]
+    found = open_where(visible, parts, 1.5)[0, 0, 0]
     for y, x in ((6, 6), (6, 32), (29, 21), (31, 21)):
         assert found[y, x] > 0.9
     for y, x in ((20, 20), (6, 18), (38, 2)):
