@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from vlogger.body.landmarks import mediapipe_from_ibug, points_on_faces
@@ -144,9 +145,9 @@ def load_body(path: str | Path | None = None, num_betas: int | None = None) -> B
         posedirs=torch.from_numpy(posedirs.reshape(-1, 486).astype(np.float32)) if posedirs.any() else None,
         J_regressor=torch.from_numpy(regressor),
         weights=torch.from_numpy(weights),
-        J_template=torch.from_numpy(regressor @ template),
-        J_shapedirs=torch.from_numpy(np.einsum("jv,vcn->jcn", regressor, betas, optimize=True)),
-        J_exprdirs=torch.from_numpy(np.einsum("jv,vce->jce", regressor, expressions, optimize=True)),
+        J_template=torch.from_numpy(_joints(regressor, template)),
+        J_shapedirs=torch.from_numpy(_joints(regressor, betas)),
+        J_exprdirs=torch.from_numpy(_joints(regressor, expressions)),
         expression_names=tuple(str(name) for name in names[: expressions.shape[-1]]),
         face_part=torch.from_numpy(face_part),
         part_of_face=torch.from_numpy(part),
@@ -201,6 +202,11 @@ def _columns(shapedirs: np.ndarray, num_betas: int | None) -> tuple[np.ndarray, 
 def _drop_zeros(directions: np.ndarray) -> np.ndarray:
     used = np.flatnonzero(directions.any(axis=(0, 1)))
     return np.ascontiguousarray(directions[..., : used[-1] + 1 if len(used) else 0], dtype=np.float32)
+
+
+def _joints(regressor: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(55, V) x (V, ...) -> (55, ...): a sparse product, whose last bits, unlike BLAS's, do not depend on threads."""
+    return (csr_array(regressor) @ values.reshape(len(values), -1)).reshape(-1, *values.shape[1:])
 
 
 def _ibug(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
