@@ -4,6 +4,7 @@
 V vertices, F triangles, n betas, e expressions. Metres; rotations are matrices, local to the parent joint.
 """
 
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -206,7 +207,8 @@ def _drop_zeros(directions: np.ndarray) -> np.ndarray:
 
 def _joints(regressor: np.ndarray, values: np.ndarray) -> np.ndarray:
     """(55, V) x (V, ...) -> (55, ...): a sparse product, whose last bits, unlike BLAS's, do not depend on threads."""
-    return (csr_array(regressor) @ values.reshape(len(values), -1)).reshape(-1, *values.shape[1:])
+    columns = values.reshape(len(values), math.prod(values.shape[1:]))
+    return (csr_array(regressor) @ columns).reshape(len(regressor), *values.shape[1:])
 
 
 def _ibug(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
