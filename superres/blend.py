@@ -11,15 +11,23 @@ from torch.nn import functional as F
 from superres.degrade import blurred
 from vlogger.pixels import resize, shrink
 
+MOST = 4
+"""Times the small size: the largest factor that the network is trained for."""
 PICTURES = ("small", "warped", "visible")
 """Names of what `blend` and `detail` are made of, in their order."""
-SCALE = 0.1
-"""What is diffused is (picture - blend) / SCALE: about unit size where the blend is wrong."""
+SCALE = 0.03
+"""What is diffused is (picture - blend) / SCALE: its standard deviation is about 1, like the noise's, as input scaling has it
+(Karras et al., arXiv 2206.00364, table 1; Chen, arXiv 2301.10972, 2.2)."""
 
 
 def enlarge(small: Tensor, factor: int, kind: str = "cubic") -> Tensor:
     """(..., h, w) -> (..., factor * h, factor * w)."""
     return resize(small, factor * small.shape[-2], factor * small.shape[-1], kind)
+
+
+def repeated(mask: Tensor, times: int) -> Tensor:
+    """(..., h, w) -> (..., times * h, times * w): each pixel becomes a square."""
+    return mask.repeat_interleave(times, -2).repeat_interleave(times, -1)
 
 
 def factor_of(small: Tensor, large: Tensor) -> int:

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from superres.blend import PICTURES, SCALE, blend, calmed, enlarge, factor_of, has_colour
+from superres.blend import MOST, PICTURES, SCALE, blend, calmed, enlarge, factor_of, has_colour, repeated
 from superres.degrade import Degradation
 from superres.moving import Wandering
 from superres.stray import Straying
@@ -48,6 +48,8 @@ class SharpenTask:
     `frames` of a clip; a pool of stills gives so many by `wander`, or single ones without. `straying`: how far the warp
     may be from the truth, besides what it is in the pool. `painted`: chance that a sample is shown as the painter made
     it, its warp where it is, if its pool has that (`vlogger.curation.painted`); `calm`: and `superres.blend.calmed`.
+    A size that is named twice is taught twice as often. `halved`: chance that the largest size's warp is half as fine,
+    which is what the stage has when it makes an exact video of half that size (`superres.sample`).
     """
 
     def __init__(
@@ -64,12 +66,14 @@ class SharpenTask:
         straying: Straying | None = None,
         painted: float = 0.0,
         calm: bool = False,
+        halved: float = 0.0,
     ):
         self.small, self.crop, self.batch_size, self.frames = small, crop, batch_size, frames
         self.degradation, self.wander, self.straying = degradation, wander, straying
-        self.painted, self.calm = painted, calm
+        self.painted, self.calm, self.halved = painted, calm, halved
         found = {size: sources(folder, size, held_out) for size in sizes}
         self.sources = {size: of_size for size, of_size in found.items() if of_size}
+        self.sizes = [size for size in sizes if size in self.sources]
         if not self.sources:
             raise UserError(
                 f"No pool in {folder} has pictures of {min(sizes)} pixels or more: make one with vlogger.curate."
@@ -100,8 +104,7 @@ class SharpenTask:
 
     def choose(self, generator: Generator) -> Source:
         """A size, then a pool that has it."""
-        of_size = pick(list(self.sources.values()), generator)
-        return pick(of_size, generator)
+        return pick(self.sources[pick(self.sizes, generator)], generator)
 
     def places(self, source: Source, count: int, side: int, generator: Generator, held_out: bool) -> list["Place"]:
         """Where to look: samples at random, squares around pixels that favour the face."""
@@ -123,6 +126,8 @@ class SharpenTask:
         warped, visible = crops["warped"], crops["visible"]
         if self.straying is not None:
             warped, visible = self.straying(warped, visible, factor, generator)
+        if self.halved and factor == MOST:
+            warped, visible = half_as_fine(warped, visible, self.halved, generator)
         condition = {"small": small, "warped": warped, "visible": visible}
         if "painted" in crops:
             condition = self.some_painted(condition, crops, generator)
@@ -178,6 +183,15 @@ def read(source: Source, places: list[Place]) -> dict[str, Tensor]:
     )
     masks = {"visible": visible, "guessed": guessed, "delicate": delicate}
     return {"target": target, "warped": known / visible.clamp(min=1e-3), **masks}
+
+
+def half_as_fine(warped: Tensor, visible: Tensor, share: float, generator: Generator) -> tuple[Tensor, Tensor]:
+    """A share of the samples' warps (b t 3 H W; visible 0 or 1) as those of half the size, enlarged."""
+    chosen = torch.rand(len(warped), 1, 1, 1, 1, generator=generator) < share
+    known = shrink(visible, 2)
+    colour = shrink(warped * visible, 2) / known.clamp(min=1e-3)
+    coarse = {"warped": enlarge(colour, 2), "visible": repeated(has_colour(known), 2)}
+    return torch.where(chosen, coarse["warped"], warped), torch.where(chosen, coarse["visible"], visible)
 
 
 def is_mean(small: Tensor, target: Tensor) -> Tensor:

@@ -8,18 +8,35 @@ from torch import Tensor
 from superres.blend import PICTURES, SCALE, detail, factor_of
 from vlogger.diffusion.batch import Batch
 from vlogger.diffusion.loss import absolute
+from vlogger.pixels import shrink
 
 
 @dataclass(frozen=True)
 class SharpLoss:
-    """|x0 - x0_hat| + gradient * |grad x0 - grad x0_hat|, weighted; residuals (b, t, 3, H, W) in units of `SCALE`."""
+    """|x0 - x0_hat| + gradient * |grad x0 - grad x0_hat|, weighted; residuals (b, t, 3, H, W) in units of `SCALE`.
+
+    `coarse` times the same of means of 2 x 2 pixels is added: what is finer can hardly be foretold, and would else be
+    most of the error (losses of several scales, LapSRN, arXiv 1710.01992, 3.3).
+    """
 
     gradient: float = 1.0
+    coarse: float = 0.0
 
     def __call__(self, prediction: Tensor, clean: Tensor, weight: Tensor) -> dict[str, Tensor]:
-        value = absolute(prediction, clean, weight)
-        edges = edge_error(prediction - clean, weight)
-        return {"loss": value + self.gradient * edges, "value": value, "edges": edges}
+        error = prediction - clean
+        losses = {"value": mean_error(error, weight), "edges": edge_error(error, weight)}
+        if self.coarse:
+            losses["coarse"] = self.of(shrink(error, 2), shrink(weight, 2))
+        return {"loss": self.of(error, weight) + self.coarse * losses.get("coarse", 0), **losses}
+
+    def of(self, error: Tensor, weight: Tensor) -> Tensor:
+        """Of one scale."""
+        return mean_error(error, weight) + self.gradient * edge_error(error, weight)
+
+
+def mean_error(error: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean of |error|."""
+    return absolute(error, torch.zeros_like(error), weight)
 
 
 def edge_error(error: Tensor, weight: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from superres.blend import SCALE, calmed, doubted, enlarge, factor_of, has_colour, unsure
+from superres.blend import MOST, SCALE, calmed, doubted, enlarge, factor_of, has_colour, repeated, unsure
 from superres.boxes import boxes_around
 from superres.groups import in_groups
 from superres.network import Sharpener
@@ -19,7 +19,6 @@ from vlogger.pixels import shrink, to_uint8
 from vlogger.stages import ControlSequence
 from vlogger.types import Video
 
-MOST = 4  # times the small size: the largest factor that the network is trained for
 NEAR = 6  # small pixels: how far from a doubt guesses are doubted too
 
 
@@ -139,8 +138,8 @@ class DiffusionUpscale:
         """`picture` of an exact video, made at `MOST` times its size and then shrunk: a network that works on squares
         of `patch` pixels has more to work with there (0.8 dB at twice the size, docs/paint.md)."""
         times = max(1, MOST // factor_of(frames, warped))
-        photo, seen = enlarge(warped, times), visible.repeat_interleave(times, -2).repeat_interleave(times, -1)
-        return shrink(self.picture(frames, photo, seen, noise.repeat(1, 1, times, times)), times)
+        photo, seen, chance = enlarge(warped, times), repeated(visible, times), noise.repeat(1, 1, times, times)
+        return shrink(self.picture(frames, photo, seen, chance), times)
 
     def denoise(self, noisy: Tensor, timestep: Tensor, condition: Condition) -> Tensor:
         with autocast(self.precision):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from superres.blend import PICTURES, SCALE, blend
-from superres.data import SharpenTask
+from superres.blend import PICTURES, SCALE, blend, enlarge
+from superres.data import SharpenTask, half_as_fine
 from superres.degrade import Degradation, compressed, displaced
 from superres.loss import SharpLoss, report
 from superres.stray import Straying
@@ -153,6 +153,43 @@ def test_loss_is_nothing_for_the_truth_and_counts_level_and_edges():
     lifted = SharpLoss()(clean + 1, clean, weight)
     assert torch.isclose(lifted["value"], torch.tensor(1.0))
     assert lifted["edges"] < 1e-5
+
+
+def test_the_coarse_loss_hears_means_of_two_by_two_pixels_alone():
+    clean, weight = torch.randn(1, 1, 3, 8, 8, generator=seeded(0)), torch.ones(1, 1, 1, 8, 8)
+    board = (torch.arange(8)[:, None] + torch.arange(8)) % 2 * 2 - 1.0
+    fine, level = (SharpLoss(coarse=1)(clean + error, clean, weight) for error in (board, torch.ones(8, 8)))
+    assert fine["coarse"] < 1e-5
+    assert torch.isclose(fine["loss"], SharpLoss()(clean + board, clean, weight)["loss"])
+    assert torch.isclose(level["coarse"], torch.tensor(1.0))
+    assert torch.isclose(level["loss"], torch.tensor(2.0), atol=1e-4)
+
+
+def test_a_warp_half_as_fine_is_the_one_that_an_exact_stage_of_half_the_size_enlarges():
+    warped = torch.rand(2, 1, 3, 32, 32, generator=seeded(0))
+    visible = torch.ones(2, 1, 1, 32, 32)
+    visible[..., 8:16, 8:16] = 0
+    colour, known = half_as_fine(warped * visible, visible, 1.0, seeded(1))
+    assert torch.equal(known, visible)
+    whole = enlarge(shrink(warped, 2), 2)
+    assert torch.allclose(colour[..., 20:, :], whole[..., 20:, :], atol=1e-5)
+    same = half_as_fine(warped, visible, 0.0, seeded(1))
+    assert torch.equal(same[0], warped)
+    some, _ = half_as_fine(warped.expand(2, 8, 3, 32, 32).flatten(0, 1)[:, None], visible[:1], 0.5, seeded(1))
+    assert 0 < (some.flatten(1) == warped[:1].flatten(1)).all(1).sum() < 8
+
+
+def test_only_the_largest_factor_is_taught_with_warps_half_as_fine(folder):
+    plain, halved = (task(folder, degradation=NOTHING, halved=share).validation() for share in (0.0, 1.0))
+    for one, other in zip(plain, halved, strict=True):
+        same = torch.equal(one.condition["warped"], other.condition["warped"])
+        assert same == (one.clean.shape[-1] != 4 * one.condition["small"].shape[-1])
+
+
+def test_a_size_that_is_named_twice_is_taught_twice_as_often(folder):
+    teaching, generator = task(folder, sizes=(64, 128, 128), batch_size=1), seeded(0)
+    large = sum(teaching.batch(generator).condition["small"].shape[-1] == 8 for _ in range(60))
+    assert 30 <= large <= 50
 
 
 def test_report_knows_bicubic_and_blend(folder):
