@@ -48,7 +48,7 @@ SEAM = 0.0015  # metres from an opened mouth within which a dark line between th
 SEAM_DARK = 0.75  # of the lips' usual brightness
 SHUT = 4  # the photo's lashes are kept till the lid is nearly drawn: stretched over a closed one they are splinters
 STIRRED = 0.1, 0.5  # of its length in the photo: a lid that begins to be moved, and is
-STEP, EDGES = 0.1, 0.8  # of brightness: a step at a lid's end that is softened; pixels (standard deviation)
+STEP, EDGES = 0.1, 0.8  # of brightness: a step at the end of lid or lip that is softened; pixels (standard deviation)
 SOFT = 0.6  # pixels (standard deviation) by which drawn edges are softened
 
 
@@ -218,6 +218,7 @@ def draw_guesses(looks: Looks, seen: Seen, warped: NDArray, visible: NDArray) ->
     if box is not None:
         part = Seen(seen.kind[box], seen.face_id[box], seen.bary[box], seen.projected)
         blend_in(looks, part, alpha[box], warped[box], visible[box])
+        soften_lips(part.kind, alpha[box], warped[box])
     moved = stirred(looks, lengths)
     if moved > 0:
         soften_lids(looks, seen, warped, moved)
@@ -240,7 +241,23 @@ def soften_lids(looks: Looks, seen: Seen, warped: NDArray, strength: float) -> N
     lids = np.nonzero(part.kind == LID)
     rims[lids] = part.at(looks.lashes, looks.faces, lids)[:, 0] > FAINT
     ends = np.maximum(cv2.dilate(rims, square), cv2.morphologyEx(eye.view(np.uint8), cv2.MORPH_GRADIENT, square))
-    steps = cv2.morphologyEx(picture @ eyes.LUMA, cv2.MORPH_GRADIENT, square) > STEP
+    soften(picture, ends, strength)
+
+
+def soften_lips(kind: NDArray, alpha: NDArray, warped: NDArray) -> None:
+    """In place: the same where lips end before what is drawn (alpha (h,w) above 0) of the mouth behind them."""
+    opened = kind_is(kind, MOUTH) & (alpha > 0)
+    box = box_of(opened.view(np.uint8), (1,), 3)
+    if box is None:
+        return
+    square, inside = np.ones((3, 3), np.uint8), opened[box].view(np.uint8)
+    lips = cv2.dilate((kind[box] == LIPS).view(np.uint8), square)
+    soften(warped[box], lips * cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, square), 1.0)
+
+
+def soften(picture: NDArray, ends: NDArray, strength: float) -> None:
+    """In place: steps of brightness at `ends` (h,w, 0 or 1) of things in the picture (h,w,3) become soft."""
+    steps = cv2.morphologyEx(picture @ eyes.LUMA, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > STEP
     share = strength * np.minimum(1, 2 * cv2.GaussianBlur((ends * steps).astype(np.float32), (0, 0), SOFT))[..., None]
     picture += share * (cv2.GaussianBlur(picture, (0, 0), EDGES) - picture)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from render.anatomy import (
+    CAVITY,
     EYE,
     LIPS,
     LOWER,
@@ -23,7 +24,7 @@ from render.anatomy import (
 )
 from render.controls import MeshControls
 from render.eyes import LUMA, SHADE, draw_eyes
-from render.guess import CREASE, DOME, FOLD, add_from, close_to, lid_relief, nearby
+from render.guess import CREASE, DOME, FOLD, add_from, close_to, lid_relief, nearby, soften_lips
 from render.mouth import Inside, Tones, draw_mouth, lend_lips, mouth_photo, toothlike
 from vlogger.body.parts import PARTS
 from vlogger.body.rotation import axis_angle_to_matrix
@@ -157,6 +158,20 @@ def test_closed_lips_keep_their_colour_as_they_part():
     lend_lips(field, seen, opened, photo_of_size)
     assert seen[8:10, 10:20].all() and seen[18:20, 10:20].all() and not seen[11:17, 10:20].any()
     assert (field[18:20, 10:20, 1] == -8).all() and (field[8:10, 10:20, 1] == 0).all()
+
+
+def test_lips_before_a_drawn_mouth_have_no_stairs_and_change_at_their_border_alone():
+    rows, columns = np.mgrid[:40, :40]
+    above = columns // 4 - rows + 18  # a border of stairs, four pixels wide and one high
+    kind = np.where(above > 0, LIPS, CAVITY).astype(np.uint8)
+    picture = np.where(above[..., None] > 0, np.float32(0.8), np.float32(0.1)).repeat(3, axis=-1)
+    soft, open_mouth = picture.copy(), (kind == CAVITY).astype(np.float32)
+    soften_lips(kind, open_mouth, soft)
+    assert np.abs(np.diff(soft[8:-8, 8:-8], axis=0)).max() < 0.6 * np.abs(np.diff(picture, axis=0)).max()
+    assert np.array_equal(soft[abs(above) > 6], picture[abs(above) > 6])
+    known = picture.copy()
+    soften_lips(kind, np.zeros_like(open_mouth), known)
+    assert np.array_equal(known, picture), "what the photo shows has the photo's edges"
 
 
 def test_the_deeper_in_the_mouth_the_darker():
