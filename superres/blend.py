@@ -16,8 +16,8 @@ MOST = 4
 PICTURES = ("small", "warped", "visible")
 """Names of what `blend` and `detail` are made of, in their order."""
 SCALE = 0.03
-"""What is diffused is (picture - blend) / SCALE: its standard deviation is about 1, like the noise's, as input scaling has it
-(Karras et al., arXiv 2206.00364, table 1; Chen, arXiv 2301.10972, 2.2)."""
+"""What is diffused is (picture - blend) / SCALE: its standard deviation is about 1, like the noise's (Karras et al.,
+arXiv 2206.00364, table 1; Chen, arXiv 2301.10972, 2.2)."""
 
 
 def enlarge(small: Tensor, factor: int, kind: str = "cubic") -> Tensor:

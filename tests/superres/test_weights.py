@@ -1,4 +1,4 @@
-"""The weights that come with the package, on a picture that no training saw: a photograph in the public domain (NASA)."""
+"""The weights that come with the package, on a picture that no training saw: a photograph by NASA, public domain."""
 
 from dataclasses import replace
 
