@@ -5,6 +5,7 @@ diffuses the residual of the picture to the blend, as SRDiff does to the bicubic
 on 4 x 4 pixels at once, so that the widest maps have a sixteenth of the pixels.
 """
 
+import json
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from superres.blend import SCALE, detail, enlarge, factor_of, missing
-from vlogger.checkpoint import Checkpoint
+from vlogger.checkpoint import Checkpoint, checkpoint_files
 from vlogger.diffusion.blocks import Downsample, ResBlock, TimeEmbedding, Upsample, step_of, zero_
 from vlogger.diffusion.sampling import Condition
 from vlogger.errors import UserError
@@ -31,6 +32,7 @@ class Sharpener(Checkpoint):
     With `exactness` also `exact` (b 1 1 1 1; if it is missing, 0): 1 says that `small` is the mean of the true picture,
     0 that a painter made it. Cascades are told how far to believe the small picture (conditioning augmentation, Ho et
     al., arXiv 2106.15282, 4.2), and one network for many degradations is told which (SRMD, arXiv 1712.06116).
+    `scale` is kept with the weights: the units of the residual that they were trained on.
     """
 
     @register_to_config
@@ -42,6 +44,7 @@ class Sharpener(Checkpoint):
         patch: int = 4,
         temporal: bool = False,
         exactness: bool = False,
+        scale: float = SCALE,
     ):
         super().__init__()
         self.temporal = temporal
@@ -118,15 +121,27 @@ def run(blocks: nn.Module, x: Tensor, told: Tensor, frames: int) -> Tensor:
 def from_pretrained(folder: str | Path | None = None) -> Sharpener:
     """The sharpener of a folder or a hub id; None = the weights that come with the package.
 
-    Raises UserError if there are none.
+    Raises UserError if there are none, or if they tell the residual in other units.
     """
     if folder is None and not (WEIGHTS / "config.json").exists():
         raise UserError(
             f"The sharpener's weights are missing from {WEIGHTS}: train it (python -m vlogger.train experiment=superres"
             " data=FOLDER), name a folder (superres.network.folder=FOLDER), or use superres=bicubic."
         )
+    check_units(folder or WEIGHTS)
     network = Sharpener.from_pretrained(folder or WEIGHTS)
     return network.eval().requires_grad_(False)
+
+
+def check_units(folder: str | Path) -> None:
+    """UserError unless the weights of the folder or hub id were trained on residuals in units of `SCALE`."""
+    config, _ = checkpoint_files(folder)
+    scale = json.loads(Path(config).read_text()).get("scale")
+    if scale != SCALE:
+        raise UserError(
+            f"The sharpener's weights in {folder} tell the residual in units of {scale or 'an older version'}, not of"
+            f" {SCALE}: train them anew (python -m vlogger.train experiment=superres data=FOLDER)."
+        )
 
 
 def for_clips(weights: str | Path | None = None) -> Sharpener:

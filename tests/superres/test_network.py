@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -53,6 +55,15 @@ def test_only_temporal_convolutions_carry_news_between_frames(temporal):
     changed[:, 0] += 1
     before, after = (network(x, torch.tensor([500]), told)[:, 1:] for x in (noisy, changed))
     assert torch.allclose(before, after) != temporal
+
+
+def test_weights_in_other_units_are_refused(tmp_path):
+    tiny().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    for other in ({**config, "scale": 0.1}, {name: value for name, value in config.items() if name != "scale"}):
+        (tmp_path / "config.json").write_text(json.dumps(other))
+        with pytest.raises(UserError, match="units"):
+            from_pretrained(tmp_path)
 
 
 def test_saved_and_read_back_it_is_the_same(tmp_path):
