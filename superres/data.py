@@ -178,20 +178,23 @@ def read(source: Source, places: list[Place]) -> dict[str, Tensor]:
     visible = has_colour(visible)
     parts = torch.stack([cut("parts", place) for place in places]).unsqueeze(2)
     delicate = torch.isin(parts, torch.tensor(DELICATE, dtype=torch.uint8)).float()
-    target, known, visible, guessed, delicate = (
-        shrink(x, source.shrink) for x in (target, warped * visible, visible, guessed, delicate)
-    )
-    masks = {"visible": visible, "guessed": guessed, "delicate": delicate}
-    return {"target": target, "warped": known / visible.clamp(min=1e-3), **masks}
+    warped, visible = coarser(warped, visible, source.shrink)
+    target, guessed, delicate = (shrink(x, source.shrink) for x in (target, guessed, delicate))
+    return {"target": target, "warped": warped, "visible": visible, "guessed": guessed, "delicate": delicate}
+
+
+def coarser(warped: Tensor, visible: Tensor, factor: int) -> tuple[Tensor, Tensor]:
+    """Means of factor x factor pixels: of the colours that are known, and of how much is known."""
+    known = shrink(visible, factor)
+    return shrink(warped * visible, factor) / known.clamp(min=1e-3), known
 
 
 def half_as_fine(warped: Tensor, visible: Tensor, share: float, generator: Generator) -> tuple[Tensor, Tensor]:
     """A share of the samples' warps (b t 3 H W; visible 0 or 1) as those of half the size, enlarged."""
     chosen = torch.rand(len(warped), 1, 1, 1, 1, generator=generator) < share
-    known = shrink(visible, 2)
-    colour = shrink(warped * visible, 2) / known.clamp(min=1e-3)
-    coarse = {"warped": enlarge(colour, 2), "visible": repeated(has_colour(known), 2)}
-    return torch.where(chosen, coarse["warped"], warped), torch.where(chosen, coarse["visible"], visible)
+    colour, known = coarser(warped, visible, 2)
+    seen = repeated(has_colour(known), 2)
+    return torch.where(chosen, enlarge(colour, 2), warped), torch.where(chosen, seen, visible)
 
 
 def is_mean(small: Tensor, target: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from superres.blend import PICTURES, SCALE, detail, factor_of
 from vlogger.diffusion.batch import Batch
-from vlogger.diffusion.loss import absolute
+from vlogger.diffusion.loss import absolute, weighted_mean
 from vlogger.pixels import shrink
 
 
@@ -24,19 +24,16 @@ class SharpLoss:
 
     def __call__(self, prediction: Tensor, clean: Tensor, weight: Tensor) -> dict[str, Tensor]:
         error = prediction - clean
-        losses = {"value": mean_error(error, weight), "edges": edge_error(error, weight)}
+        losses = self.of(error, weight)
         if self.coarse:
-            losses["coarse"] = self.of(shrink(error, 2), shrink(weight, 2))
-        return {"loss": self.of(error, weight) + self.coarse * losses.get("coarse", 0), **losses}
+            coarse = self.of(shrink(error, 2), shrink(weight, 2))["loss"]
+            losses |= {"loss": losses["loss"] + self.coarse * coarse, "coarse": coarse}
+        return losses
 
-    def of(self, error: Tensor, weight: Tensor) -> Tensor:
+    def of(self, error: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Of one scale."""
-        return mean_error(error, weight) + self.gradient * edge_error(error, weight)
-
-
-def mean_error(error: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean of |error|."""
-    return absolute(error, torch.zeros_like(error), weight)
+        value, edges = weighted_mean(error.abs(), weight), edge_error(error, weight)
+        return {"loss": value + self.gradient * edges, "value": value, "edges": edges}
 
 
 def edge_error(error: Tensor, weight: Tensor) -> Tensor:

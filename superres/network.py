@@ -128,15 +128,16 @@ def from_pretrained(folder: str | Path | None = None) -> Sharpener:
             f"The sharpener's weights are missing from {WEIGHTS}: train it (python -m vlogger.train experiment=superres"
             " data=FOLDER), name a folder (superres.network.folder=FOLDER), or use superres=bicubic."
         )
-    check_units(folder or WEIGHTS)
-    network = Sharpener.from_pretrained(folder or WEIGHTS)
+    folder = folder or WEIGHTS
+    check_units(folder)
+    network = Sharpener.from_pretrained(folder)
     return network.eval().requires_grad_(False)
 
 
 def check_units(folder: str | Path) -> None:
     """UserError unless the weights of the folder or hub id were trained on residuals in units of `SCALE`."""
     config, _ = checkpoint_files(folder)
-    scale = json.loads(Path(config).read_text()).get("scale")
+    scale = json.loads(config.read_text()).get("scale")
     if scale != SCALE:
         raise UserError(
             f"The sharpener's weights in {folder} tell the residual in units of {scale or 'an older version'}, not of"
