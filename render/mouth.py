@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.anatomy import LIPS, LOWER, MOUTH, TONGUE, UPPER, box_of, kind_is
+from render.eyes import LUMA
 from render.halo import smoothstep
 
 GUM, FLESH, DARK = (0.66, 0.36, 0.34), (0.66, 0.36, 0.35), (0.30, 0.10, 0.10)  # sRGB under a white light of 1
@@ -24,6 +25,7 @@ MUCOSA = 0.004, 0.020  # metres behind the lips: up to the first the inside has 
 FADE = 0.018  # metres over which it falls to 1 / e
 LIP_SHADOW = 0.0025  # metres next to the lips that lie in their shadow
 OPEN = 0.002  # metres: half the opening from which a photo's mouth counts as open whatever its colours
+RIM, LIKE = 0.0015, 0.7  # metres next to the fitted lips in which an open mouth brighter than this share of them is lip
 PALER = 20.0  # how much brighter (L of CIE Lab) and less red (a, times 1.5) than the lips a tooth is
 
 
@@ -42,8 +44,9 @@ def mouth_photo(image: NDArray, kind: NDArray, scale: float) -> MouthPhoto:
     size = 2 * max(1, round(OPEN * scale)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     wide = cv2.morphologyEx(inner.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0
-    shown = inner & (wide | toothlike(image, kind))
-    distance = distance_to(kind == LIPS)
+    pale, distance = toothlike(image, kind), distance_to(kind == LIPS)
+    lip = liplike(image, kind) & ~pale & (distance <= RIM * scale + 1)
+    shown = inner & (cv2.medianBlur(((wide | pale) & ~lip).view(np.uint8), 3) > 0)
     return MouthPhoto(shown, np.where(inner & ~shown, distance, 0).astype(np.float32))
 
 
@@ -55,6 +58,15 @@ def toothlike(image: NDArray, kind: NDArray) -> NDArray:
     lab = cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2LAB)
     brightness, redness = (lab[..., c] - np.median(lab[..., c][lips]) for c in (0, 1))
     return inner & (brightness - 1.5 * redness > PALER) & (redness < -3)
+
+
+def liplike(image: NDArray, kind: NDArray) -> NDArray:
+    """(h,w) bool: pixels inside the lips that are hardly darker than the lips: an open mouth is, next to its rim."""
+    lips = kind == LIPS
+    if not lips.any():
+        return np.zeros(kind.shape, bool)
+    luma = image @ LUMA
+    return kind_is(kind, MOUTH) & (luma > LIKE * np.median(luma[lips]))
 
 
 def upper_teeth(image: NDArray, kind: NDArray) -> NDArray[np.bool_]:

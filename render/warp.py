@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from render.anatomy import HIDDEN, SKIN, box_of
 from render.backdrop import Backdrop, put_before
+from render.edges import soften_jumps
 from render.guess import MARGIN, NOTHING, Looks, Seen, draw_guesses
 from render.halo import add_halo, depth_inside, smooth, smoothstep, stretched
 from render.mouth import lend_lips
@@ -105,6 +106,7 @@ def warp_photo(
     warped = planes.transpose(1, 2, 0)
     if box is not None:
         draw_guesses(view.looks, Seen(kind[box], face_id[box], bary[box], projected), warped[box], visible[box])
+    soften_jumps(field, face_id, planes, visible)
     return Warp(field, warped, visible, moved_mask(moving, visible))
 
 

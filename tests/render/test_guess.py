@@ -137,11 +137,22 @@ def lips_and_teeth(gap_colour):
 def test_pale_pixels_between_the_lips_are_teeth_and_others_lips():
     image, kind = lips_and_teeth((0.85, 0.82, 0.75))
     assert (toothlike(image, kind) == (kind == UPPER)).all()
-    for colour in ((0.68, 0.33, 0.33), (0.2, 0.08, 0.08)):
+    for colour, rim in (((0.68, 0.33, 0.33), 1), ((0.2, 0.08, 0.08), 0)):
         image, kind = lips_and_teeth(colour)
         assert not toothlike(image, kind).any()
         assert not mouth_photo(image, kind, 2000.0).shown.any()
-        assert mouth_photo(image, kind, 500.0).shown[8:12, 8:22].all(), "wide open: whatever the colours"
+        shown = mouth_photo(image, kind, 500.0).shown
+        assert shown[8 + rim : 12 - rim, 8:22].all(), "wide open: whatever the colours"
+        assert not shown[[8, 11]].any() or not rim, "but next to the lips, what has their colour is theirs"
+
+
+def test_single_pixels_inside_the_lips_are_neither_lost_nor_shown():
+    image, kind = lips_and_teeth((0.85, 0.82, 0.75))
+    image[9, 12] = (0.7, 0.35, 0.35)
+    assert mouth_photo(image, kind, 2000.0).shown[9, 12]
+    image, kind = lips_and_teeth((0.7, 0.35, 0.35))
+    image[9, 12] = (0.85, 0.82, 0.75)
+    assert not mouth_photo(image, kind, 2000.0).shown.any()
 
 
 def test_closed_lips_keep_their_colour_as_they_part():
