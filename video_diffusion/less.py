@@ -65,8 +65,9 @@ class LessTold(Painter):
         parts: int = len(PARTS),
         temporal_decoder: bool = False,
         fine: float | None = 0.0,
+        temporal: bool = True,
     ):
-        super().__init__(widths, embedding, patch, parts, temporal_decoder, fine)
+        super().__init__(widths, embedding, patch, parts, temporal_decoder, fine, temporal)
         if told not in TOLD:
             raise UserError(f"told={told}: give one of {', '.join(TOLD)}.")
         self.register_buffer("points", keypoints(load_body()))

@@ -75,6 +75,7 @@ def test_an_unknown_name_is_an_error():
 
 
 def test_weights_remember_what_they_were_told(tmp_path):
-    LessTold("dense", widths=(8, 16), embedding=16).save_pretrained(tmp_path)
+    LessTold("dense", widths=(8, 16), embedding=16, temporal=False).save_pretrained(tmp_path)
     found = painter_in(tmp_path)
     assert isinstance(found, LessTold) and found.config["told"] == "dense"
+    assert found.reach == 0 < LessTold("dense", widths=(8, 16), embedding=16).reach
