@@ -241,7 +241,8 @@ def eyes(view: Scene, turn: Mapping[str, Tensor], generator: torch.Generator) ->
 def brows(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
     """Up at a third of the stresses, now and then a frown; what is not up is down; a mood around the eyes."""
     count, awake = len(view.times), view.awake
-    up, frown = 0.5 * awake * sway(count, 0.6, generator), 0.6 * awake * sway(count, 0.7, generator)
+    up = awake * (RAISED + 0.6 * sway(count, 0.6, generator))
+    frown = awake * (0.7 * sway(count, 0.7, generator) - SELDOM).clamp(min=0)
     for moment, strength in zip(view.accents.tolist(), view.strength.tolist(), strict=True):
         chance, eager = uniform(0, 1, generator), float(at_moment(awake, view, moment))
         if chance < 0.33:
@@ -249,13 +250,14 @@ def brows(view: Scene, generator: torch.Generator) -> dict[str, Tensor]:
         elif chance > 0.92:
             frown = frown + eager * uniform(0.15, 0.4, generator) * bump(view.times, moment, 0.25)
     mood, sides = awake * sway(count, 1.1, generator), ("Left", "Right")
-    outer = {f"{unit}{side}": size * up for unit, size in (("browOuterUp", 0.8), ("eyeWide", 0.3)) for side in sides}
+    outer = {f"{unit}{side}": size * up for unit, size in (("browOuterUp", 0.7), ("eyeWide", 0.45)) for side in sides}
     pleased = {f"{unit}{side}": size * mood for unit, size in PLEASED.items() for side in sides}
-    down = frown.clamp(min=0) + 0.7 * (-up).clamp(min=0)
+    down = frown + 0.5 * (-up).clamp(min=0)
     return {"browInnerUp": up, **outer, **{f"browDown{side}": down for side in sides}, **pleased}
 
 
-PLEASED = {"eyeSquint": 0.28, "cheekSquint": 0.3, "noseSneer": 0.22}  # how much a mood moves them
+RAISED, SELDOM = 0.2, 0.6  # brows of who speaks are up rather than down; what of a frown's sway is not shown
+PLEASED = {"eyeSquint": 0.18, "cheekSquint": 0.18, "noseSneer": 0.18}  # how much a mood moves them
 
 
 SIDEWAYS, FORWARD, PRESSED, SMILE = 0.22, 0.3, 0.12, 0.06  # standard deviations of what a mood does to jaw and lips

@@ -16,6 +16,7 @@ from motion.habits import (
     around,
     blink,
     blinks,
+    brows,
     eyes,
     fixations,
     habits,
@@ -156,3 +157,12 @@ def test_how_much_is_said_is_what_was_said_in_the_last_seconds():
     reach = round(REACH * 100)
     nearby = torch.stack([speech[max(0, k - reach) : k + reach + 1].sum() / 100 for k in range(len(speech))])
     torch.testing.assert_close(around(speech), nearby)
+
+
+def test_who_speaks_raises_brows_and_seldom_frowns_and_who_is_silent_hardly_moves_them():
+    speaking, silent = brows(still(300, 1.0), seeded(0)), brows(still(300, 0.0), seeded(0))
+    down, up = speaking["browDownLeft"], speaking["browInnerUp"]
+    assert (down >= 0).all() and down.mean() < 0.2 and 0.1 < up.mean() < 0.3
+    assert 0.15 < down.std() < 0.35 and 0.25 < up.std() < 0.7
+    assert (down > 0.3).float().mean() < 0.25 < 0.35 < (up > 0.3).float().mean(), "a frown is an exception"
+    assert silent["browInnerUp"].std() < 0.6 * up.std() and silent["browDownLeft"].mean() < down.mean()
