@@ -39,7 +39,10 @@ class MouthPhoto:
 
 
 def mouth_photo(image: NDArray, kind: NDArray, scale: float) -> MouthPhoto:
-    """image (h,w,3) in [0,1], kind (h,w) of what the body shows at each pixel, scale: pixels per metre."""
+    """image (h,w,3) in [0,1], kind (h,w) of what the body shows at each pixel, scale: pixels per metre.
+
+    A fit errs by a pixel or two: what looks like lips next to them is theirs, and single pixels go with those around.
+    """
     inner = kind_is(kind, MOUTH)
     size = 2 * max(1, round(OPEN * scale)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
