@@ -17,6 +17,7 @@ JOINTS = (
     *("neck", "head", "left_eye", "right_eye", "spine3", "left_shoulder", "right_shoulder"),
     *("left_elbow", "right_elbow", "left_wrist", "right_wrist"),
 )
+LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
 SECONDS, BLEND = 30.0, 1.0  # of a piece, and of what it shares with the next
 
 
@@ -32,7 +33,7 @@ class Drawing:
     def __init__(self, space: FeatureSpace, samples: Tensor, generator: torch.Generator):
         self.wide, self.samples, self.generator = whole_body(space), samples, generator
         self.place = [self.wide.names.index(name) for name in space.names]
-        self.mouth = self.wide.only(MOUTH) > 0
+        self.mouth, self.lids = self.wide.only(MOUTH) > 0, self.wide.only(LIDS) > 0
         self.pieces: dict[int, Tensor] = {}
 
     def __call__(self, features: Tensor, times: Tensor) -> Tensor:
@@ -40,7 +41,8 @@ class Drawing:
         made = torch.zeros(len(features), self.wide.size)
         made[:, self.place] = features
         arriving = (times / ARRIVAL).clamp(0, 1).float()[:, None]
-        drawn = self.at(times) * arriving
+        drawn = self.at(times)
+        drawn = torch.where(self.lids, drawn, drawn * arriving)  # a blink is whole, or none
         return torch.where(self.mouth, made + drawn, drawn)
 
     def at(self, times: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import torch
 
-from motion.drawn import SECONDS, Drawing, whole_body
+from motion.drawn import LIDS, SECONDS, Drawing, whole_body
 from motion.features import MOUTH, FeatureSpace
 from vlogger.types import seeded
 
@@ -45,3 +45,14 @@ def test_pieces_meet_without_a_jump():
     for seam in (SECONDS, 2 * SECONDS):
         near = steps[round(seam * 25) - 5 : round((seam + 1) * 25) + 5]
         assert near.max() < 1.5 * steps.max() and near.max() < 0.03
+
+
+def test_an_early_blink_shuts_the_eyes_as_any_other():
+    lids, early = whole_body(SPACE).only(LIDS) > 0, []
+    for seed in range(100):
+        shut = drawn(1, 25, seed)[:, lids][:, 0]
+        assert shut[0] < 0.5, "it starts from the portrait"
+        peak = int(shut[:15].argmax())
+        if 0 < peak < 12 and shut[peak] > 0:
+            early.append(float(shut[peak]))
+    assert len(early) > 2 and min(early) > 0.6, "half a blink"
