@@ -42,7 +42,7 @@ class Drawing:
         made[:, self.place] = features
         arriving = (times / ARRIVAL).clamp(0, 1).float()[:, None]
         drawn = self.at(times)
-        drawn = torch.where(self.lids, drawn, drawn * arriving)  # a blink is whole, or none
+        drawn = torch.where(self.lids, drawn, drawn * arriving)
         return torch.where(self.mouth, made + drawn, drawn)
 
     def at(self, times: Tensor) -> Tensor:
@@ -51,13 +51,15 @@ class Drawing:
         first, last = int(number[0]), int(((times[-1]) / SECONDS).floor())
         wanted = range(first, last + 1)
         self.pieces = {k: self.pieces[k] if k in self.pieces else self.piece(k) for k in wanted}
-        out = torch.zeros(len(times), self.wide.size)
+        out, shut = torch.zeros(2, len(times), self.wide.size)
         for k, curves in self.pieces.items():
             begin = k * SECONDS
             come = torch.ones_like(times) if k == 0 else ((times - begin) / BLEND).clamp(0, 1)
             leave = 1 - ((times - begin - SECONDS) / BLEND).clamp(0, 1)
-            out += (come * leave).float()[:, None] * interpolate(curves, (times - begin) * RATE + 0.5)
-        return out
+            curves = interpolate(curves, (times - begin) * RATE + 0.5)
+            out += (come * leave).float()[:, None] * curves
+            shut = torch.maximum(shut, curves)
+        return torch.where(self.lids, shut, out)  # a blink is whole, or none: lids are not blended
 
     def piece(self, number: int) -> Tensor:
         """(t, d) from number * SECONDS on, at RATE."""

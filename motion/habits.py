@@ -149,11 +149,12 @@ def blink(times: Tensor, start: float, seconds: float) -> Tensor:
 
 
 def blinks(view: Scene, generator: torch.Generator) -> Tensor:
-    """(t,) how far the lids are shut, 0 to 1."""
+    """(t,) how far the lids are shut, 0 to 1. A blink that would not end within the scene does not begin."""
     shut = torch.zeros(len(view.times))
     for moment in blink_moments(view, generator):
-        seconds = min(0.4, max(0.2, 0.29 * 2.0 ** (0.4 * normal(generator))))
-        shut = torch.maximum(shut, uniform(0.88, 1.0, generator) * blink(view.times, moment, seconds))
+        seconds, far = min(0.4, max(0.2, 0.29 * 2.0 ** (0.4 * normal(generator)))), uniform(0.88, 1.0, generator)
+        if moment + seconds <= float(view.times[-1]):
+            shut = torch.maximum(shut, far * blink(view.times, moment, seconds))
     return shut
 
 

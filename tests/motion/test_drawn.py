@@ -56,3 +56,14 @@ def test_an_early_blink_shuts_the_eyes_as_any_other():
         if 0 < peak < 12 and shut[peak] > 0:
             early.append(float(shut[peak]))
     assert len(early) > 2 and min(early) > 0.6, "half a blink"
+
+
+def test_no_blink_is_half_where_pieces_meet():
+    lids, seams = whole_body(SPACE).only(LIDS) > 0, 0
+    for seed in range(12):
+        shut = drawn(SECONDS + 4, 1000, seed)[:, lids][:, 0]
+        ends = (torch.cat([torch.zeros(1), (shut > 0).float(), torch.zeros(1)])).diff()
+        runs = list(zip((ends > 0).nonzero().flatten().tolist(), (ends < 0).nonzero().flatten().tolist(), strict=True))
+        assert all(shut[first:last].max() > 0.6 for first, last in runs if last < len(shut))
+        seams += sum(first < (SECONDS + 1) * 25 and last > SECONDS * 25 for first, last in runs)
+    assert seams > 2
