@@ -25,9 +25,11 @@ from hydra import compose, initialize_config_module
 from torch import Tensor
 from torch.nn import functional as F
 
+from render.controls import posture
 from video_diffusion.sample import DiffusionPainter
 from vlogger.body.parts import PARTS
 from vlogger.build import build
+from vlogger.evaluation.cost import repeated
 from vlogger.evaluation.faces import follow
 from vlogger.evaluation.identity import FaceEmbedding, embeddings, read_quantised
 from vlogger.framing import FINEST, crop, region_of
@@ -36,7 +38,7 @@ from vlogger.io import load_portrait
 from vlogger.io_audio import load_audio
 from vlogger.pipeline import SMALL, Vlogger, at_size, chance
 from vlogger.stages import ControlSequence
-from vlogger.types import Audio, Motion, Portrait, Subject, Video
+from vlogger.types import Audio, Motion, Portrait, Subject, Video, joined
 
 EDGE = 60  # seconds that are compared, at either end
 FACE = [PARTS.index(name) for name in ("head", "lips", "eyes", "teeth", "tongue")]
@@ -51,12 +53,12 @@ def main() -> None:
     portrait, speech = load_portrait(picture(cfg)), load_audio(options.speech)
     subject = at_size(vlogger.subject(portrait), options.size)
     vlogger = replace(vlogger, subject=lambda portrait: subject)
-    short = vlogger.motion(lasting(speech, 8), subject, generator=chance(0, 0))
+    short = vlogger.motion(repeated(speech, 8), subject, generator=chance(0, 0))
     print_flicker(vlogger, subject)
     if isinstance(vlogger.video, DiffusionPainter):
         print_overlap(vlogger, vlogger.video, subject, short)
     network = FaceEmbedding(read_quantised(Path(options.identity))) if options.identity else None
-    print_drift(vlogger, subject, portrait, lasting(speech, 60 * options.minutes), network)
+    print_drift(vlogger, subject, portrait, repeated(speech, 60 * options.minutes), network)
 
 
 def parsed() -> argparse.Namespace:
@@ -69,12 +71,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--set", nargs="*", default=[], help="arguments of vlogger.generate")
     return parser.parse_args()
-
-
-def lasting(speech: Audio, seconds: float) -> Audio:
-    """The speech, repeated."""
-    wanted = round(seconds * speech.sample_rate)
-    return Audio(speech.samples.repeat(-(-wanted // len(speech.samples)))[:wanted], speech.sample_rate)
 
 
 def small_controls(vlogger: Vlogger, subject: Subject, motion: Motion) -> ControlSequence:
@@ -127,7 +123,7 @@ def print_drift(
     """The finished video, from its clips; only what is compared is kept."""
     motion = vlogger.motion(speech, subject, generator=chance(0, 0))
     count = min(round(EDGE * motion.fps), len(motion) // 2)
-    motion = joined(motion, motion[:count])
+    motion = joined([motion, motion[:count]])
     clips = replace(vlogger, motion=lambda *_, **__: motion)(portrait, speech, size=None, seed=0)
     first, last, again = edges(clips, count, len(motion))
     rows, columns = face_in_picture(vlogger, subject)
@@ -144,15 +140,9 @@ def print_drift(
         print(f"{name:16}{start:10.4f}{cells}", flush=True)
 
 
-def joined(first: Motion, second: Motion) -> Motion:
-    rotations = torch.cat([first.rotations, second.rotations])
-    expression = torch.cat([first.expression, second.expression])
-    return Motion(rotations, expression, torch.cat([first.translation, second.translation]), first.fps)
-
-
 def edges(clips: Iterable[Video], count: int, total: int) -> tuple[Tensor, Tensor, Tensor]:
     """The first `count` frames of a video, the last but `count`, and the last (count 3 h w)."""
-    frames = (frame.clone() for clip in clips for frame in clip.frames)
+    frames = (frame for clip in clips for frame in clip.frames)
     first = torch.stack(list(islice(frames, count)))
     rest = list(islice(frames, total - 3 * count, None))
     return first, torch.stack(rest[:count]), torch.stack(rest[count:])
@@ -160,11 +150,10 @@ def edges(clips: Iterable[Video], count: int, total: int) -> tuple[Tensor, Tenso
 
 def face_in_picture(vlogger: Vlogger, subject: Subject) -> tuple[slice, slice]:
     """Rows and columns of the face in the whole picture."""
-    still = Motion(subject.rotations[None], subject.expression[None], subject.translation[None], 24.0)
-    region, box = region_of(subject, vlogger.body), face_box(small_controls(vlogger, subject, still))
+    region, box = region_of(subject, vlogger.body), face_box(small_controls(vlogger, subject, posture(subject)))
     zoom, corner = region.side / SMALL, (region.top, region.left)
-    edges = [(corner[i] + zoom * box[i].start, corner[i] + zoom * box[i].stop) for i in (0, 1)]
-    rows, columns = (slice(max(0, round(low)), round(high)) for low, high in edges)
+    bounds = [(corner[i] + zoom * box[i].start, corner[i] + zoom * box[i].stop) for i in (0, 1)]
+    rows, columns = (slice(max(0, round(low)), round(high)) for low, high in bounds)
     return rows, columns
 
 

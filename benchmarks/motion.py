@@ -27,6 +27,7 @@ from motion.prosody import prosody
 from vlogger.body.rotation import matrix_to_axis_angle
 from vlogger.body.skeleton import joint_index
 from vlogger.body.smplx import Body
+from vlogger.evaluation.cost import repeated
 from vlogger.evaluation.silence import silence_of
 from vlogger.hear import neutral
 from vlogger.io_audio import load_audio
@@ -131,12 +132,6 @@ def measured(stage, body: Body, subject: Subject, video: Path, other: Path) -> d
 def clipped(audio: Audio, seconds: float) -> Audio:
     """The first seconds."""
     return Audio(audio.samples[: round(seconds * audio.sample_rate)], audio.sample_rate)
-
-
-def repeated(audio: Audio, seconds: float) -> Audio:
-    """Over and over for so long."""
-    times = int(seconds / audio.duration) + 1
-    return clipped(Audio(audio.samples.repeat(times), audio.sample_rate), seconds)
 
 
 def main() -> None:

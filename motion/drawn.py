@@ -40,13 +40,14 @@ class Drawing:
         """Features of the network (t, d), unscaled, -> the whole body's: all drawn but the mouth, its moods added."""
         made = torch.zeros(len(features), self.wide.size)
         made[:, self.place] = features
-        arriving = (times / ARRIVAL).clamp(0, 1).float()[:, None]
         drawn = self.at(times)
-        drawn = torch.where(self.lids, drawn, drawn * arriving)
         return torch.where(self.mouth, made + drawn, drawn)
 
     def at(self, times: Tensor) -> Tensor:
-        """(t, d) of the processes, pieces blended at their seams."""
+        """(t, d) of the processes, which come from the portrait; pieces are blended at their seams.
+
+        Lids are not blended: a blink is whole, or none.
+        """
         number = ((times - BLEND) / SECONDS).floor().clamp(min=0).long()
         first, last = int(number[0]), int(((times[-1]) / SECONDS).floor())
         wanted = range(first, last + 1)
@@ -54,12 +55,12 @@ class Drawing:
         out, shut = torch.zeros(2, len(times), self.wide.size)
         for k, curves in self.pieces.items():
             begin = k * SECONDS
-            come = torch.ones_like(times) if k == 0 else ((times - begin) / BLEND).clamp(0, 1)
+            come = ((times - begin) / (BLEND if k else ARRIVAL)).clamp(0, 1)
             leave = 1 - ((times - begin - SECONDS) / BLEND).clamp(0, 1)
             curves = interpolate(curves, (times - begin) * RATE + 0.5)
             out += (come * leave).float()[:, None] * curves
             shut = torch.maximum(shut, curves)
-        return torch.where(self.lids, shut, out)  # a blink is whole, or none: lids are not blended
+        return torch.where(self.lids, shut, out)
 
     def piece(self, number: int) -> Tensor:
         """(t, d) from number * SECONDS on, at RATE."""

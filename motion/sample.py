@@ -19,7 +19,7 @@ from vlogger.body.skeleton import joint_index
 from vlogger.diffusion.guidance import Guided, without
 from vlogger.diffusion.sampling import sample
 from vlogger.errors import UserError
-from vlogger.types import Audio, Motion, Subject, frame_count
+from vlogger.types import Audio, Motion, Subject, frame_count, joined
 
 REST_SECONDS = 0.4  # the motion starts from this long a rest before the first frame
 SPEECH_DB = 30.0  # below the loudest moment so far there is no speech any more
@@ -68,11 +68,7 @@ class DiffusionMotion:
         self.edits, self.blink, self.drawn = (expression, head, gesture, gaze, emotion), blink, drawn
 
     def __call__(self, audio: Audio, subject: Subject, *, generator: torch.Generator) -> Motion:
-        pieces = list(self.stream(audio, subject, generator=generator))
-        parts = (
-            torch.cat([getattr(one, name) for one in pieces]) for name in ("rotations", "expression", "translation")
-        )
-        return Motion(*parts, fps=float(self.fps))
+        return joined(list(self.stream(audio, subject, generator=generator)))
 
     def stream(self, audio: Audio, subject: Subject, *, generator: torch.Generator) -> Iterator[Motion]:
         """The motion in pieces of `chunk` frames, as they are made."""

@@ -48,8 +48,8 @@ def mouth_photo(image: NDArray, kind: NDArray, scale: float) -> MouthPhoto:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     wide = cv2.morphologyEx(inner.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0
     pale, distance = toothlike(image, kind), distance_to(kind == LIPS)
-    lip = liplike(image, kind) & ~pale & (distance <= RIM * scale + 1)
-    shown = inner & (cv2.medianBlur(((wide | pale) & ~lip).view(np.uint8), 3) > 0)
+    lip = liplike(image, kind) & (distance <= RIM * scale + 1)
+    shown = inner & (cv2.medianBlur((pale | (wide & ~lip)).view(np.uint8), 3) > 0)
     return MouthPhoto(shown, np.where(inner & ~shown, distance, 0).astype(np.float32))
 
 

@@ -7,7 +7,7 @@ the origin and looks along -z, so that a point (x, y, z) is seen at pixel (fx * 
 centres at +0.5. Each value is saved to and loaded from one file (`vlogger.io`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -80,6 +80,12 @@ class Motion:
 
     def __getitem__(self, frames: slice) -> "Motion":
         return Motion(self.rotations[frames], self.expression[frames], self.translation[frames], self.fps)
+
+
+def joined(pieces: Sequence[Motion]) -> Motion:
+    """One after the other; frames per second are those of the first, and there must be one."""
+    parts = (torch.cat([getattr(one, name) for one in pieces]) for name in ("rotations", "expression", "translation"))
+    return Motion(*parts, fps=pieces[0].fps)
 
 
 @value
